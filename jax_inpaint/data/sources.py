@@ -1,0 +1,214 @@
+"""Sources of photographs: something with a length whose items are uint8 (H, W, 3) arrays."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from jax_inpaint.config import DataConfig
+from jax_inpaint.images import SUFFIXES, ImageFileError, read_picture, to_uint8
+
+Split = Literal["train", "validation"]
+
+logger = logging.getLogger(__name__)
+
+
+class DataError(ValueError):
+    """A data source that can't be used; the message says why and what to do."""
+
+
+class ImageSource(Protocol):
+    """Random access to photographs."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """The photograph, uint8 (H, W, 3). Raises ImageFileError if it can't be read."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What to call the photograph in a message."""
+        ...
+
+
+def open_source(config: DataConfig, split: Split) -> "ReadableImages":
+    """The photographs of one side of the split that ``config`` describes.
+
+    Raises:
+        DataError: if the source is unknown, missing, not prepared or empty.
+    """
+    text = config.source
+    if split == "validation" and config.validation_source:
+        text = config.validation_source
+    kind, _, rest = text.partition(":")
+    if kind == "photographs" and not rest:
+        source = _photographs(config.directory, split)
+    elif kind == "tfds" and rest:
+        wanted = config.train_split if split == "train" else config.validation_split
+        source = _tfds(rest, config.directory, wanted)
+    elif kind == "folder" and rest:
+        whole = bool(config.validation_source) and config.validation_source != config.source
+        source = FolderSource(rest, None if whole else split, config.validation_percent)
+    else:
+        raise DataError(
+            f"data source '{text}' isn't known; use photographs, tfds:NAME (such as tfds:celeb_a) "
+            "or folder:PATH"
+        )
+    if len(source) == 0:
+        raise DataError(f"data source '{text}' has no images in its {split} split")
+    return ReadableImages(source, config.smallest_side)
+
+
+class ReadableImages:
+    """A source that stands the next photograph in for one that is broken or too small.
+
+    Which one is a function of the index alone, so the stream of a run doesn't depend on who read
+    what before. Every skipped photograph is named once, with the count so far, in a warning.
+    """
+
+    def __init__(self, source: ImageSource, smallest_side: int):
+        self.source = source
+        self.smallest_side = smallest_side
+        self.skipped: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        for candidate in range(index, index + len(self)):
+            candidate %= len(self)
+            if candidate in self.skipped:
+                continue
+            try:
+                image = self.source[candidate]
+                if min(image.shape[:2]) >= self.smallest_side:
+                    return image
+                reason = (
+                    f"is {image.shape[1]}x{image.shape[0]}, "
+                    f"a side is shorter than data.smallest_side {self.smallest_side}"
+                )
+            except ImageFileError as error:
+                reason = str(error)
+            self.skipped.add(candidate)
+            logger.warning(
+                "skipping %s: %s (%d skipped)",
+                self.source.name(candidate),
+                reason,
+                len(self.skipped),
+            )
+        raise DataError(f"none of the {len(self)} images can be used; see the warnings above")
+
+
+class FolderSource:
+    """All pictures below a folder, in the order of their paths.
+
+    Args:
+        folder: where to look; subfolders are searched too.
+        split: a side of the split, by a hash of the path below the folder; None takes everything.
+        validation_percent: share of the files on the validation side.
+    """
+
+    def __init__(self, folder: str, split: Split | None, validation_percent: float):
+        self.root = Path(folder).expanduser()
+        if not self.root.is_dir():
+            raise DataError(f"folder:{folder}: there is no such folder")
+        files = [path for path in self.root.rglob("*") if path.suffix.lower() in SUFFIXES]
+        if not files:
+            raise DataError(
+                f"folder:{folder}: no pictures below it (looked for {', '.join(SUFFIXES)})"
+            )
+        relative = sorted(path.relative_to(self.root).as_posix() for path in files)
+        if split is not None:
+            chosen = [
+                path
+                for path in relative
+                if (_hash_percent(path) < validation_percent) == (split == "validation")
+            ]
+            if not chosen:
+                raise DataError(
+                    f"folder:{folder}: none of its {len(relative)} pictures fall on the {split} "
+                    f"side at data.validation_percent {validation_percent}; change that, or name "
+                    "another folder in data.validation_source"
+                )
+            relative = chosen
+        self.files = relative
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return to_uint8(read_picture(self.root / self.files[index]).rgb())
+
+    def name(self, index: int) -> str:
+        return self.files[index]
+
+
+class TFDSSource:
+    """The image feature of a TFDS data source."""
+
+    def __init__(self, records: Sequence[dict], feature: str, label: str):
+        self.records = records
+        self.feature = feature
+        self.label = label
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        image = np.asarray(self.records[index][self.feature])
+        if image.shape[-1] == 1:
+            image = np.repeat(image, 3, axis=-1)
+        return image[..., :3]
+
+    def name(self, index: int) -> str:
+        return f"{self.label} record {index}"
+
+
+def _photographs(directory: str, split: Split) -> ImageSource:
+    # Imported here: TFDS takes a second, which a folder of one's own needn't pay.
+    from jax_inpaint.data.photographs import prepared_photographs
+
+    builder = prepared_photographs(directory)
+    return TFDSSource(builder.as_data_source(split=split), "image", "photographs")
+
+
+def _tfds(name: str, directory: str, split: str) -> ImageSource:
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=directory or None)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise DataError(
+            f"tfds:{name}: TFDS knows no data set of this name, and none is in "
+            f"{directory or 'its default directory'}; see tensorflow.org/datasets/catalog"
+        ) from error
+    images = [
+        key
+        for key, feature in builder.info.features.items()
+        if isinstance(feature, tfds.features.Image)
+    ]
+    if not images:
+        raise DataError(f"tfds:{name} has no image feature, only {sorted(builder.info.features)}")
+    try:
+        records = builder.as_data_source(split=split)
+    except NotImplementedError as error:
+        place = f" --data_dir={directory}" if directory else ""
+        raise DataError(
+            f"tfds:{name} isn't prepared as array_record in {builder.data_dir}; run `tfds build "
+            f"{name} --file_format=array_record{place}` (which may need TensorFlow; training doesn't)"
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"tfds:{name} has no split '{split}', only {sorted(builder.info.splits)}; set "
+            "data.train_split and data.validation_split, for example to train[2%:] and train[:2%]"
+        ) from error
+    return TFDSSource(records, "image" if "image" in images else images[0], f"tfds:{name}")
+
+
+def _hash_percent(text: str) -> float:
+    """A number in [0, 100) that depends on the text alone."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 * 100

@@ -1,0 +1,1 @@
+"""Training: state.py, step.py, parallel.py, validation.py, checkpoint.py, logs.py, loop.py."""
