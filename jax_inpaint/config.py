@@ -3,14 +3,20 @@
 The comment behind a field is its help text on the command line.
 """
 
+import argparse
 import dataclasses
+import runpy
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
+
+import tyro
 
 T = typing.TypeVar("T")
 Dtype = Literal["float32", "bfloat16"]
+SpectralGradient = Literal["official", "sigma"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,7 @@ class DiscriminatorConfig:
     """The SN-PatchGAN discriminator."""
 
     width: int = 64  # channels of the first layer; 64 is the paper's
-    spectral_gradient: Literal["official", "sigma"] = (
-        "official"  # differentiate through the power iteration, or through sigma only (SN-GAN)
-    )
+    spectral_gradient: SpectralGradient = "official"  # through the power iteration, or sigma only
 
     def __post_init__(self) -> None:
         _require(self.width >= 1, "discriminator.width", self.width, ">= 1")
@@ -198,6 +202,46 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
         elif _comparable(before) != _comparable(after):
             lines.append(f"{prefix}{name}: {before} -> {after}")
     return lines
+
+
+def load_config(path: str | Path) -> Config:
+    """The ``config`` that a Python file such as those in configs/ defines.
+
+    Raises:
+        ValueError: if there is no such file, or it defines no :class:`Config` of that name.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"--config {path}: there is no such file")
+    config = runpy.run_path(str(path)).get("config")
+    if not isinstance(config, Config):
+        raise ValueError(f"--config {path}: the file must define `config = Config(...)`")
+    return config
+
+
+def parse_command_line(arguments: Sequence[str], default: str | Path, description: str) -> Config:
+    """A configuration from ``[--config FILE] [--section.field value ...]``.
+
+    Prints help or what is wrong, with a suggestion, and exits where the arguments say so.
+
+    Args:
+        arguments: the command line without the program's name.
+        default: the file that is used without ``--config``.
+        description: opens the help text.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", default=str(default))
+    chosen, rest = first.parse_known_args(arguments)
+    try:
+        base = load_config(chosen.config)
+        return tyro.cli(
+            Config,
+            default=base,
+            args=rest,
+            description=f"{description}\n\n--config FILE sets the defaults below; "
+            f"here they are those of {chosen.config}.",
+        )
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def _comparable(value: Any) -> Any:

@@ -1,14 +1,14 @@
 """Spectral normalisation as a pure function over a parameter tree."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import traverse_util
 from jaxtyping import Array, Float, PRNGKeyArray
 
-SpectralGradient = Literal["official", "sigma"]
+from jax_inpaint.config import SpectralGradient
 
 
 def init_spectral(key: PRNGKeyArray, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Inference: fill holes in pictures of any size with released weights."""

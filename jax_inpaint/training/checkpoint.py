@@ -1,0 +1,144 @@
+"""Checkpoints of a run: the whole state and the configuration, written asynchronously by Orbax."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from jax_inpaint.config import Config, differences, to_dict
+from jax_inpaint.training.state import TrainState
+
+# What a run can't change when it goes on: these shape the state and the meaning of its numbers.
+_FIXED = ("generator", "discriminator")
+
+
+class WorkdirError(ValueError):
+    """A workdir that can't be used for this run; the message says why and what to do."""
+
+
+def open_workdir(config: Config) -> Path:
+    """Makes the workdir, or checks that the run in it can go on with this configuration.
+
+    Writes ``config.json``. Other fields than the models' may differ from the run's earlier ones
+    (more steps, another learning rate, more devices); what differs is returned by the message of
+    :func:`changes`.
+
+    Raises:
+        WorkdirError: if the workdir holds another model's run, with the difference, or something
+            that isn't a run.
+    """
+    workdir = Path(config.workdir).expanduser()
+    path = workdir / "config.json"
+    if path.exists():
+        changed = changes(config)
+        fixed = [line for line in changed if line.split(".")[0] in _FIXED]
+        if fixed:
+            raise WorkdirError(
+                f"{workdir} holds the run of another model:\n  "
+                + "\n  ".join(fixed)
+                + "\nChoose another --workdir, or the run's own settings to go on with it."
+            )
+    elif workdir.exists() and any(workdir.iterdir()):
+        raise WorkdirError(
+            f"{workdir} isn't empty and holds no run (no config.json); choose another --workdir"
+        )
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(to_dict(config), indent=2) + "\n")
+    return workdir
+
+
+def changes(config: Config) -> list[str]:
+    """Lines ``section.field: before -> now`` for what differs from the run in the workdir."""
+    path = Path(config.workdir).expanduser() / "config.json"
+    if not path.exists():
+        return []
+    try:
+        before = json.loads(path.read_text())
+    except ValueError as error:
+        raise WorkdirError(f"{path} isn't a run's configuration ({error})") from error
+    return differences(before, to_dict(config))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, path)
+
+
+class Checkpoints:
+    """The latest ``train.keep`` states of a run and the one that validated best (by hole L1).
+
+    Saving happens in the background and is atomic: a checkpoint is there whole or not at all.
+    """
+
+    def __init__(self, workdir: Path, keep: int):
+        policies = checkpoint_managers
+        self._manager = ocp.CheckpointManager(
+            (workdir / "checkpoints").absolute(),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(
+                    [
+                        policies.LatestN(keep),
+                        policies.BestN(
+                            get_metric_fn=lambda metrics: -metrics["hole_l1"],
+                            n=1,
+                            keep_checkpoints_without_metrics=False,
+                        ),
+                    ]
+                ),
+                best_fn=lambda metrics: -metrics["hole_l1"],
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def restore_latest(self, state: TrainState) -> TrainState:
+        """The last complete checkpoint, placed as ``state`` is; ``state`` itself if there is none."""
+        step = self._manager.latest_step()
+        if step is None:
+            return state
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state
+        )
+        restored = self._manager.restore(
+            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+        )
+        return restored["state"]
+
+    def save(
+        self, step: int, state: TrainState, config: Config, figures: dict[str, float] | None
+    ) -> None:
+        """Starts saving; returns once the state has been copied, so that it may be donated.
+
+        Args:
+            step: number of steps done.
+            state: what to save.
+            config: saved beside it.
+            figures: validation figures; None where there was no validation.
+        """
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(to_dict(config))
+            ),
+            metrics=figures,
+        )
+
+    def latest_step(self) -> int | None:
+        """Steps done at the last complete checkpoint."""
+        return self._manager.latest_step()
+
+    def best_step(self) -> int | None:
+        """Steps done at the checkpoint that validated best."""
+        return self._manager.best_step()
+
+    def close(self) -> None:
+        """Waits until all is on disk."""
+        self._manager.wait_until_finished()
+        self._manager.close()

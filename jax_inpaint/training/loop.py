@@ -1,0 +1,154 @@
+"""The loop: step, look, log, validate, save; until done, asked to stop, or something is not finite."""
+
+import math
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+
+from jax_inpaint.config import Config
+from jax_inpaint.training.checkpoint import Checkpoints
+from jax_inpaint.training.logs import RunLog
+from jax_inpaint.training.state import TrainState
+from jax_inpaint.training.step import Metrics
+from jax_inpaint.training.validation import COLUMNS, Validation
+from jax_inpaint.weights import FILE_NAME, save_weights
+
+
+class NotFiniteError(RuntimeError):
+    """A loss or gradient became NaN or infinite."""
+
+
+class StopRequest:
+    """Turns the first Ctrl-C or SIGTERM into a wish to stop; a second Ctrl-C stops at once.
+
+    Example:
+        >>> with StopRequest() as stop:
+        ...     stop.signal is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+
+    def __enter__(self) -> "StopRequest":
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def train(
+    config: Config,
+    state: TrainState,
+    step_function: Callable[[TrainState, np.ndarray], tuple[TrainState, Metrics]],
+    batches: Iterator[np.ndarray],
+    validation: Validation,
+    checkpoints: Checkpoints,
+    workdir: Path,
+    stop: StopRequest,
+) -> TrainState:
+    """Runs from ``state.step`` to ``train.steps``, or until a stop is requested.
+
+    Either way the last state is saved. Metrics of a step are read while the next one computes.
+
+    Raises:
+        NotFiniteError: names the step and the quantity; the last good checkpoint stays.
+    """
+    settings = config.train
+    first = int(state.step)
+    log = RunLog(workdir, first, settings.steps, settings.batch_size)
+    window: list[dict[str, float]] = []
+
+    def look(step: int, metrics: Metrics) -> None:
+        """Reads a step's metrics, which waits for it; logs their mean over the last steps."""
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                saved = checkpoints.latest_step()
+                kept = f"step {saved} is saved" if saved is not None else "nothing was saved yet"
+                raise NotFiniteError(
+                    f"step {step}: {name} is {value}; stopped, {kept} in {workdir}. "
+                    "A lower learning rate or clip_norm may help."
+                )
+        log.progress(values)
+        window.append(values)
+        if step % settings.log_every == 0:
+            log.scalars(step, {name: mean_of(window, name) for name in values})
+            window.clear()
+
+    def save(step: int, state: TrainState, validate: bool) -> None:
+        figures = validation(state.ema) if validate else None
+        if figures:
+            log.scalars(step, figures)
+            log.say(
+                f"step {step}: held-out hole L1 {100 * figures['hole_l1']:.2f} %, "
+                f"PSNR {figures['hole_psnr']:.2f} dB, SSIM {figures['hole_ssim']:.3f}"
+            )
+        checkpoints.save(step, state, config, figures)
+        save_weights(workdir / FILE_NAME, config.generator, state.ema)
+
+    pending: tuple[int, Metrics] | None = None
+    step = first
+    try:
+        while step < settings.steps and stop.signal is None:
+            state, metrics = step_function(state, next(batches))
+            step += 1
+            if pending:
+                look(*pending)
+            pending = (step, metrics)
+            last = step == settings.steps
+            due = last or step % settings.checkpoint_every == 0
+            picture_due = last or step % settings.image_every == 0
+            if due or picture_due:
+                look(*pending)  # nothing that isn't finite is ever saved or shown
+                pending = None
+            if picture_due:
+                log.grid(step, validation.grid(state.ema), COLUMNS)
+            if due:
+                save(step, state, validate=True)
+        if pending:
+            look(*pending)
+            save(step, state, validate=False)
+    finally:
+        log.close()
+        checkpoints.close()
+    return state
+
+
+def mean_of(entries: list[dict[str, float]], name: str) -> float:
+    """Mean of one quantity over several steps."""
+    return sum(entry[name] for entry in entries) / len(entries)
+
+
+def describe(state: TrainState, config: Config) -> str:
+    """A line on what is about to train, for the console."""
+
+    def millions(params: Any) -> str:
+        return f"{sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6:.2f} M"
+
+    height, width = config.data.size
+    return (
+        f"generator {millions(state.generator)} parameters, discriminator "
+        f"{millions(state.discriminator)}; {config.data.source} at {height}x{width}, "
+        f"batch {config.train.batch_size}; {jax.device_count()} x {jax.devices()[0].device_kind}"
+    )

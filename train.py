@@ -1,0 +1,94 @@
+"""Train an inpainting GAN. Without arguments: DeepFillv2, small, on photographs, in minutes.
+
+python train.py [--config FILE] [--section.field value ...]
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jax_inpaint.config import Config, parse_command_line
+from jax_inpaint.data.sources import DataError
+from jax_inpaint.data.stream import training_batches
+from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
+from jax_inpaint.training.checkpoint import Checkpoints, WorkdirError, changes, open_workdir
+from jax_inpaint.training.loop import NotFiniteError, StopRequest, describe, train
+from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
+from jax_inpaint.training.state import Params, init_state
+from jax_inpaint.training.validation import Validation
+
+QUICKSTART = Path(__file__).parent / "configs" / "quickstart.py"
+
+
+def main() -> int:
+    config = parse_command_line(sys.argv[1:], QUICKSTART, __doc__)
+    with StopRequest() as stop:
+        try:
+            run(config, stop)
+        except (DataError, WorkdirError, NotFiniteError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    if stop.signal is None:
+        return 0
+    print(f"stopped by {stop.signal.name}; the same command goes on from here")
+    return 128 + stop.signal
+
+
+def run(config: Config, stop: StopRequest) -> None:
+    # Devices: one CPU, one GPU or all of a pod; a batch is split over them.
+    mesh = device_mesh()
+    step_function = parallel_step(config, mesh)
+
+    # Workdir: a new one, or the one of a run that goes on.
+    for line in changes(config):
+        print(f"changed since this run began: {line}")
+    workdir = open_workdir(config)
+    checkpoints = Checkpoints(workdir, config.train.keep)
+
+    # State: from the last complete checkpoint, or fresh.
+    state = checkpoints.restore_latest(replicate(init_state(config), mesh))
+    first_step = int(state.step)
+    print(describe(state, config))
+    if first_step:
+        print(f"resuming {workdir} at step {first_step}")
+
+    # Data: the stream begins where the state stands.
+    batches = training_batches(
+        config.data,
+        config.train.batch_size,
+        config.train.seed,
+        first_step,
+        jax.process_index(),
+        jax.process_count(),
+    )
+    validation = Validation(config)
+
+    # Loop.
+    state = train(
+        config, state, step_function, batches, validation, checkpoints, workdir, stop
+    )
+    if stop.signal is None:
+        print_comparison(validation, state.ema)
+        print(f"pictures: {workdir / 'pictures'}")
+
+
+def print_comparison(validation: Validation, params: Params) -> None:
+    """The trained model beside what needs no training, inside the holes of held-out images."""
+    images, masks = np.asarray(validation.images), np.asarray(validation.masks)
+    rows = {
+        "this model": validation(params),
+        "OpenCV Telea": validation.figures(fill_telea(images, masks)),
+        "mean colour": validation.figures(fill_mean_color(images, masks)),
+    }
+    print(f"\n{len(images)} held-out images, inside the hole:")
+    print(f"{'':14}{'L1 %':>8}{'PSNR dB':>9}{'SSIM':>8}")
+    for name, figures in rows.items():
+        l1, psnr, ssim = (figures[key] for key in ("hole_l1", "hole_psnr", "hole_ssim"))
+        print(f"{name:14}{100 * l1:8.2f}{psnr:9.2f}{ssim:8.3f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
