@@ -51,7 +51,7 @@ class MaskConfig:
     reference_size: int = 256  # sizes below scale with the image's side / this; 0: never scale
     strokes: tuple[int, int] = (1, 3)  # fewest and most brush strokes
     vertices: tuple[int, int] = (4, 11)  # fewest and most segments of a stroke
-    brush_width: tuple[float, float] = (12, 40)  # thinnest and (exclusive) thickest stroke, pixels
+    brush_width: tuple[float, float] = (12.0, 40.0)  # thinnest and (exclusive) thickest stroke, pixels
     box_size: tuple[int, int] = (128, 128)  # height and width of the box before jitter, pixels
     box_margin: int = 0  # smallest distance of the box from the border, pixels
     box_jitter: int = 32  # a side loses up to this much, pixels
@@ -138,6 +138,7 @@ class TrainConfig:
     steps: int = 1_000_000  # steps in all, those of earlier sessions of this run included
     batch_size: int = 16  # images a step, over all devices and processes
     seed: int = 0  # everything random is a function of (seed, step, purpose)
+    initial_gain: float = 1.0  # generator kernels start this times Glorot's; 1 official, see README
     ema_decay: float = 0.999  # of the averaged generator that validates and is released
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"  # how the step spreads over devices
     log_every: int = 50  # steps between lines of metrics.jsonl and TensorBoard points

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jax_inpaint.ops.resize import upsample_nearest
@@ -29,7 +30,7 @@ class GatedConv(nn.Module):
     stride: int = 1
     dilation: int = 1
     activation: Activation = nn.elu
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q f"]:
@@ -55,7 +56,7 @@ class GatedUpsample(nn.Module):
 
     features: int
     activation: Activation = nn.elu
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h*2 w*2 f"]:
@@ -69,7 +70,7 @@ class ToImage(nn.Module):
     """A plain 3x3 convolution to ``channels``, then tanh in float32: an image in [-1, 1]."""
 
     channels: int = 3
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w o"]:

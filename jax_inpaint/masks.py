@@ -1,8 +1,8 @@
 """Random holes, drawn on the device inside the compiled step. 1 is hole, 0 is known.
 
-Every sampler is jittable, takes ``(key, batch, height, width)`` and returns float32 masks of shape
-(batch, height, width, 1). Image ``i`` uses ``fold_in(key, first + i)``, so a batch split over
-devices draws the same masks as on one device.
+``sample_masks`` draws a batch, the functions below it one mask; all are jittable. Image ``i`` of a
+batch uses ``fold_in(key, first + i)``, so a batch split over devices draws the same masks as on one
+device.
 """
 
 import math
@@ -22,10 +22,10 @@ def sample_masks(
     batch: int,
     height: int,
     width: int,
-    config: MaskConfig = MaskConfig(),
+    config: MaskConfig = MaskConfig(),  # noqa: B008 (frozen)
     first: int | Int[Array, ""] = 0,
 ) -> Masks:
-    """Draws the masks that a configuration describes.
+    """Draws the masks that a configuration describes, float32.
 
     Args:
         key: decides everything; the same key gives the same masks on any number of devices.
@@ -87,15 +87,24 @@ def brush_mask(
 ) -> Float[Array, "h w 1"]:
     """Free-form brush strokes.
 
-    A pixel is hole if its centre is at most half the stroke's width away from one of the segments.
-
-    Source: official DeepFillv2 ``brush_stroke_mask``, drawn there with PIL; on images that aren't
-    square the start point covers the whole image (there, height and width are swapped).
+    Source: official DeepFillv2 ``brush_stroke_mask``; on images that aren't square the start point
+    covers the whole image (there, height and width are swapped).
     """
-    points, widths = brush_strokes(key, height, width, config)
+    return draw_strokes(*brush_strokes(key, height, width, config), height, width)
+
+
+def draw_strokes(
+    points: Float[Array, "strokes points 2"],
+    widths: Float[Array, " strokes"],
+    height: int,
+    width: int,
+) -> Float[Array, "h w 1"]:
+    """Draws what :func:`brush_strokes` returns.
+
+    A pixel is hole if its centre is at most half the stroke's width away from one of the segments.
+    """
     start, end = points[:, :-1].reshape(-1, 2), points[:, 1:].reshape(-1, 2)
     radius = jnp.repeat(widths / 2, points.shape[1] - 1)
-    # Where a stroke is shorter than the longest, or isn't there at all, its width is -1.
     row = jnp.arange(height, dtype=jnp.float32)[:, None, None]
     column = jnp.arange(width, dtype=jnp.float32)[None, :, None]
     along = end - start

@@ -1,1 +1,1 @@
-"""Data: sources of photographs (sources.py, photographs.py) and the stream of batches (stream.py)."""
+"""Data: sources of photographs (sources.py, photographs.py), batches of them (stream.py)."""

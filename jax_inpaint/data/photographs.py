@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -65,19 +64,23 @@ def prepared_photographs(directory: str = "") -> tfds.core.DatasetBuilder:
 
     Args:
         directory: where it is kept; empty: the user's cache directory.
+
+    Raises:
+        OSError: if it can't be written there.
     """
     home = Path(directory or platformdirs.user_cache_path("jax_inpaint")).expanduser()
     finished = home / Photographs.name / str(Photographs.VERSION)
     if not finished.is_dir():
-        # Prepared aside and moved in one step: a killed or simultaneous run leaves nothing half done.
+        # Prepared aside, moved in one step: a killed or simultaneous run leaves nothing half done.
         home.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix="preparing-", dir=home))
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads; there are none
+            # TFDS speaks of downloads; there are none.
+            with contextlib.redirect_stdout(io.StringIO()):
                 tfds.disable_progress_bar()
                 Photographs(data_dir=aside, file_format="array_record").download_and_prepare()
             finished.parent.mkdir(exist_ok=True)
-            os.replace(aside / Photographs.name / str(Photographs.VERSION), finished)
+            (aside / Photographs.name / str(Photographs.VERSION)).replace(finished)
         except OSError:
             if not finished.is_dir():  # unless another process was faster
                 raise

@@ -1,6 +1,9 @@
 """The stream of batches: crops of photographs as a function of (seed, step), fed by Grain."""
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+import signal
+import threading
 from functools import partial
 
 import grain
@@ -19,12 +22,12 @@ def training_batches(
     first_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[np.ndarray]:
+) -> grain.DatasetIterator[np.ndarray]:
     """Endless batches of images, uint8 (batch_size / process_count, height, width, 3).
 
     Photographs are shuffled anew each time round. Batch ``n`` is the same whether the stream
     started at 0 or at ``n``, however many workers read it; the processes' batches side by side are
-    the batch of a single process.
+    the batch of a single process. ``close()`` ends the threads and workers.
 
     Args:
         config: source, size and augmentation.
@@ -34,7 +37,8 @@ def training_batches(
         process_index, process_count: which share of every batch to give.
 
     Raises:
-        DataError: if the source can't be used.
+        DataError: if the source can't be used; from ``next`` if none of its images can.
+        ValueError: if the processes can't share a batch evenly.
     """
     if batch_size % process_count:
         raise ValueError(
@@ -54,8 +58,30 @@ def training_batches(
     if config.workers:
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags
-        stream = stream.mp_prefetch(grain.MultiprocessingOptions(config.workers, 2))
+        stream = stream.mp_prefetch(
+            grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=2),
+            worker_init_fn=_follow_main_process,
+        )
     return iter(stream)
+
+
+def _follow_main_process(worker: int, workers: int) -> None:
+    """Makes a worker process live as long as the main process wants it to.
+
+    Ctrl-C and preemption reach the whole process group, yet the run goes on to its checkpoint; and
+    without a watch, Grain's workers would outlive a main process that was killed.
+    """
+    del worker, workers
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_main_process, daemon=True).start()
+
+
+def _exit_with_main_process() -> None:
+    main = multiprocessing.parent_process()
+    if main is not None:
+        main.join()
+        os._exit(1)
 
 
 def validation_images(config: DataConfig, count: int) -> np.ndarray:
@@ -107,8 +133,9 @@ def random_crop(
     if min_area is not None:
         side = np.sqrt(rng.uniform(min_area, 1.0)) * min(height / size[0], width / size[1])
         crop_height, crop_width = side * size[0], side * size[1]
-        top = rng.uniform(0, height - crop_height)
-        left = rng.uniform(0, width - crop_width)
+        # Rounding can make the largest crop a hair larger than the photograph.
+        top = rng.uniform(0, max(height - crop_height, 0))
+        left = rng.uniform(0, max(width - crop_width, 0))
         box = (left, top, min(left + crop_width, width), min(top + crop_height, height))
     resized = Image.fromarray(photograph).resize(
         (size[1], size[0]), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0

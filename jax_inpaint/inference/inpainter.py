@@ -35,7 +35,8 @@ class Inpainter:
         @jax.jit
         def fill(params: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
             sketch = jnp.zeros_like(mask) if config.sketch else None
-            return generator.apply({"params": params}, image, mask, sketch)["refined"]
+            outputs: Any = generator.apply({"params": params}, image, mask, sketch)
+            return outputs["refined"]
 
         self._fill = fill
 
@@ -54,30 +55,43 @@ class Inpainter:
             hole: bool (H, W), True where to fill.
 
         Raises:
-            FillError: if the hole has another size, is empty or everything, or the picture is too
-                large for the memory of this machine.
+            FillError: as :func:`check_fillable`, or if the memory doesn't suffice after all.
         """
-        check_hole(picture, hole)
+        check_fillable(picture, hole)
         height, width = picture.size
-        check_memory(height, width)
         padding = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE))
         image = np.pad(picture.rgb(), (*padding, (0, 0)), mode="reflect")
         mask = np.pad(hole, padding, mode="reflect").astype(np.float32)[..., None]
-        refined = np.asarray(self._fill(self._params, image[None], mask[None]))[0]
+        try:
+            refined = np.asarray(self._fill(self._params, image[None], mask[None]))[0]
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise FillError(
+                f"the device has too little free memory for a picture of {width}x{height}; "
+                "scale it and its mask down, or cut out the part around the hole"
+            ) from error
         return picture.filled(refined[:height, :width], hole)
 
 
 def read_hole(path: str | os.PathLike[str]) -> np.ndarray:
-    """A mask file as bool (H, W): True where it is brighter than mid-grey. Raises ImageFileError."""
+    """A mask file as bool (H, W), True where brighter than mid-grey. Raises ImageFileError."""
     return read_picture(path).rgb().mean(axis=-1) > 0
 
 
-def check_hole(picture: Picture, hole: np.ndarray) -> None:
-    """Raises FillError unless ``hole`` fits the picture and leaves something to fill and to see."""
+def check_fillable(picture: Picture, hole: np.ndarray) -> None:
+    """Finds out before the work whether an :class:`Inpainter` could fill ``hole``, bool (H, W).
+
+    Raises:
+        FillError: if the hole isn't bool, has another size than the picture, is empty or
+            everything, or the picture is too large for the memory of this machine.
+    """
+    if hole.dtype != bool:
+        raise FillError(f"the hole is {hole.dtype} but must be bool; compare it, as in mask > 127")
     if hole.shape != picture.size:
         raise FillError(
-            f"the mask is {hole.shape[1]}x{hole.shape[0]} but the picture is "
-            f"{picture.size[1]}x{picture.size[0]} (width x height, upright); they must be the same"
+            f"the mask is {_name(hole.shape)} but the picture is {_name(picture.size)} "
+            "(width x height, upright); they must be the same"
         )
     if not hole.any():
         raise FillError(
@@ -85,23 +99,27 @@ def check_hole(picture: Picture, hole: np.ndarray) -> None:
         )
     if hole.all():
         raise FillError("the mask covers the whole picture: black must mark what is to be kept")
-
-
-def check_memory(height: int, width: int) -> None:
-    """Raises FillError where contextual attention wouldn't fit into this machine's memory.
-
-    It compares every 8x8 block with every other, so its memory grows with the square of the area.
-    """
-    blocks = -(-height // 8) * -(-width // 8)
-    needed = 4 * 4 * blocks**2  # scores, two fused copies and the attention, float32
-    available = _memory()
+    needed, available = _attention_memory(*picture.size), _memory()
     if needed > available:
-        side = int(8 * (available / 16) ** 0.25)
+        side = _MULTIPLE * int((available / _attention_memory(_MULTIPLE, _MULTIPLE)) ** 0.25)
         raise FillError(
-            f"a picture of {width}x{height} needs about {needed / 2**30:.0f} GB for contextual "
-            f"attention, this machine has {available / 2**30:.0f} GB; scale the picture and its "
-            f"mask down to about {side}x{side}, or cut out the part around the hole"
+            f"a picture of {_name(picture.size)} needs about {needed / 2**30:.3g} GiB for "
+            f"contextual attention, this machine has {available / 2**30:.3g} GiB; scale it "
+            f"and its mask down to the area of {side}x{side}, or cut out the part around the hole"
         )
+
+
+def _name(size: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in reversed(size))
+
+
+def _attention_memory(height: int, width: int) -> int:
+    """Bytes of contextual attention, which compares every 8x8 block of a picture with every other.
+
+    These are the scores, two fused copies and the attention in float32.
+    """
+    blocks = -(-height // _MULTIPLE) * -(-width // _MULTIPLE)
+    return 4 * 4 * blocks**2
 
 
 def _memory() -> int:
@@ -110,4 +128,3 @@ def _memory() -> int:
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-

@@ -4,6 +4,7 @@ from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from jax_inpaint.layers import GatedConv, GatedUpsample, ToImage
@@ -18,7 +19,7 @@ class CoarseNetwork(nn.Module):
     """Stage 1: a first guess from masked colours, an optional sketch, ones and the mask."""
 
     width: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Image:
@@ -48,7 +49,7 @@ class RefinementNetwork(nn.Module):
     """Stage 2: a dilated branch and a contextual-attention branch, merged and decoded."""
 
     width: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, image: Image, mask: Mask) -> tuple[Image, Int[Array, "b p q 2"]]:
@@ -105,7 +106,7 @@ class DeepFillV2(nn.Module):
 
     width: int = 24
     sketch: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

@@ -83,8 +83,9 @@ def contextual_attention(
     queries = extract_patches(downsample_nearest(foreground, h, w), window=3)
     keys = extract_patches(downsample_nearest(background, h, w), window=3)
     keys = keys.astype(jnp.float32)
-    length = jnp.sqrt(jnp.sum(keys**2, axis=(3, 4, 5), keepdims=True))
-    keys = (keys / jnp.maximum(length, 1e-4)).astype(dtype)
+    # At least 1e-4, bounded before the root: the root's gradient at 0 would be infinite.
+    squared = jnp.maximum(jnp.sum(keys**2, axis=(3, 4, 5), keepdims=True), 1e-8)
+    keys = (keys / jnp.sqrt(squared)).astype(dtype)
     scores = jnp.einsum(
         "bhwijc,bpqijc->bhwpq", queries, keys, preferred_element_type=jnp.float32
     )

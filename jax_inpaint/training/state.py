@@ -40,6 +40,10 @@ def init_state(config: Config) -> TrainState:
     def init(key: Array) -> TrainState:
         keys = jax.random.split(key, 3)
         generator_params = generator.init(keys[0], image, mask, sketch)["params"]
+        generator_params = jax.tree.map_with_path(
+            lambda path, leaf: leaf * (config.train.initial_gain if "kernel" in str(path) else 1),
+            generator_params,
+        )
         discriminator_params = discriminator.init(keys[1], jnp.concatenate(discriminated, -1))
         discriminator_params = discriminator_params["params"]
         generator_optimizer, discriminator_optimizer = build_optimizers(config)

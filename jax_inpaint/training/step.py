@@ -101,7 +101,7 @@ def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
             state.discriminator
         )
         gradient = mean_over_devices(gradient)
-        metrics["discriminator_gradient_norm"] = optax.global_norm(gradient)
+        metrics["discriminator_gradient_norm"] = optax.tree.norm(gradient)
         updates, discriminator_state = discriminator_optimizer.update(
             gradient, state.discriminator_optimizer, state.discriminator
         )
@@ -132,7 +132,7 @@ def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
         (gradient,) = generator_gradient(image_gradients)
         gradient = mean_over_devices(gradient)
         metrics |= generator_metrics
-        metrics["generator_gradient_norm"] = optax.global_norm(gradient)
+        metrics["generator_gradient_norm"] = optax.tree.norm(gradient)
         updates, generator_state = generator_optimizer.update(
             gradient, state.generator_optimizer, state.generator
         )

@@ -1,0 +1,32 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_inpaint.ops.flow import flow_to_color
+
+
+def color(dy: float, dx: float) -> np.ndarray:
+    """The colour of one offset among longer ones (10) in the same image."""
+    flow = jnp.array([[[[dy, dx], [10.0, 0.0]]]])
+    return np.asarray(flow_to_color(flow))[0, 0, 0]
+
+
+def test_no_offset_is_white():
+    np.testing.assert_allclose(color(0, 0), [1, 1, 1])
+    np.testing.assert_allclose(flow_to_color(jnp.zeros((1, 2, 2, 2))), 1)
+
+
+def test_middlebury_directions():
+    # Middlebury's wheel: right is red, down is yellow, left is cyan-blue, up is purple-blue.
+    right, down, left = color(0, 10), color(10, 0), color(0, -10)
+    assert right[0] == pytest.approx(1) and right[1] < -0.8
+    assert down[0] > 0.5 and down[1] > 0.5 and down[2] == pytest.approx(-1)
+    assert left[2] > 0.5 and left[0] == pytest.approx(-1)
+
+
+def test_saturation_grows_with_distance_and_stays_in_range():
+    saturation = [1 - color(0, distance).min() for distance in (1, 5, 10)]
+    assert saturation == sorted(saturation)
+    flow = np.random.default_rng(0).integers(-9, 9, size=(3, 8, 8, 2))
+    image = np.asarray(flow_to_color(jnp.asarray(flow)))
+    assert image.min() >= -1 and image.max() <= 1

@@ -1,0 +1,40 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_inpaint.ops.resize import align_corners_index, downsample_nearest, upsample_nearest
+
+
+def test_halving_64_takes_even_rows_first_and_odd_rows_last():
+    index = align_corners_index(64, 32)
+    assert index.tolist() == [*range(0, 31, 2), *range(33, 64, 2)]
+
+
+@pytest.mark.parametrize(("size", "new_size"), [(64, 32), (66, 33), (256, 64), (6, 2), (96, 24)])
+def test_index_rounds_the_exact_position_half_up(size, new_size):
+    expected = [
+        int(np.floor(np.float64(i) * (size - 1) / (new_size - 1) + 0.5)) for i in range(new_size)
+    ]
+    assert align_corners_index(size, new_size).tolist() == expected
+
+
+def test_a_single_sample_is_the_first_pixel():
+    assert align_corners_index(2, 1).tolist() == [0]
+
+
+def test_two_steps_of_the_mask_differ_from_one():
+    # The official mask goes down by 4 and then by 2; one step by 8 looks at other pixels.
+    two_steps = align_corners_index(256, 64)[align_corners_index(64, 32)]
+    one_step = align_corners_index(256, 32)
+    assert np.sum(two_steps != one_step) == 24
+    assert np.abs(two_steps - one_step).max() == 2
+
+
+def test_downsampling_picks_pixels_and_upsampling_repeats_them():
+    x = np.arange(2 * 4 * 6 * 1, dtype=np.float32).reshape(2, 4, 6, 1)
+    small = downsample_nearest(jnp.asarray(x), 2, 3)
+    np.testing.assert_array_equal(small, x[:, [0, 3]][:, :, [0, 3, 5]])
+    large = upsample_nearest(jnp.asarray(x))
+    for i in range(8):
+        for j in range(12):
+            np.testing.assert_array_equal(large[:, i, j], x[:, i // 2, j // 2])
