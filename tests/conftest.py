@@ -1,8 +1,68 @@
-"""Tests run on eight virtual CPU devices, so that data parallelism is tested everywhere."""
+"""Tests run on eight virtual CPU devices, so that data parallelism is tested everywhere.
+
+Programs are compiled without costly optimisations: they run once or twice, and compiling them is
+what tests spend their time on.
+"""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-)
+os.environ["XLA_FLAGS"] = f"{QUICK_COMPILE} --xla_force_host_platform_device_count=8"
+
+
+@pytest.fixture(scope="session")
+def program_environment(tmp_path_factory) -> dict[str, str]:
+    """Environment for programs under test: one device, and compiled programs shared among them."""
+    cache = tmp_path_factory.mktemp("compiled")
+    return {
+        **os.environ,
+        "XLA_FLAGS": QUICK_COMPILE,
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture(scope="session")
+def start_training(program_environment, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``python train.py`` on a tiny model with more arguments; returns the process."""
+    tiny = (
+        "--generator.width 4 --discriminator.width 4 --data.size 32 32 --train.batch-size 2 "
+        "--train.validation-images 2 --train.log-every 1 --train.image-every 1000 "
+        "--train.checkpoint-every 3 --train.steps 12"
+    )
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "train.py"), *tiny.split(), *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=tmp_path_factory.getbasetemp(),
+            env=program_environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_training(start_training) -> Callable[..., tuple[int, str]]:
+    """Runs ``python train.py`` on a tiny model to its end; returns exit status and output."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        process = start_training(*arguments)
+        output, _ = process.communicate(timeout=300)
+        return process.returncode, output
+
+    return run

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ class DataError(ValueError):
     """A data source that can't be used; the message says why and what to do."""
 
 
+@runtime_checkable
 class ImageSource(Protocol):
     """Random access to photographs."""
 
@@ -179,7 +180,7 @@ def _pictures(root: Path) -> Iterator[Path]:
 class TFDSSource:
     """The image feature of a TFDS data source."""
 
-    def __init__(self, records: Sequence[dict], feature: str, label: str):
+    def __init__(self, records: Sequence[Any], feature: str, label: str):
         self.records = records
         self.feature = feature
         self.label = label

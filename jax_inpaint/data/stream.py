@@ -50,7 +50,8 @@ def training_batches(
         .shuffle()
         .repeat()
         .random_map(partial(training_image, config=config))
-        .batch(batch_size // process_count)
+        # Nothing endless has a remainder; counting one overflows for batches of one.
+        .batch(batch_size // process_count, drop_remainder=True)
     )
     mine = batches[first_step * process_count + process_index :: process_count]
     ahead = 2 * config.threads

@@ -6,25 +6,25 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
 from jax_inpaint.config import Config, OptimizerConfig
 from jax_inpaint.models import build_discriminator, build_generator
 from jax_inpaint.ops.spectral import init_spectral
 
-Params = dict[str, Any]
+Params = Any  # a tree of arrays; of shapes or shardings where a state is only described
 
 
 @flax.struct.dataclass
 class TrainState:
     """Parameters, optimiser states and the rest; everything float32 but the step."""
 
-    step: Int[Array, ""]  # steps done
+    step: Any  # steps done, an int32 scalar
     generator: Params
     discriminator: Params
     spectral: Params  # the power iteration's vectors, one for each discriminator kernel
-    generator_optimizer: optax.OptState
-    discriminator_optimizer: optax.OptState
+    generator_optimizer: Any  # optax states
+    discriminator_optimizer: Any
     ema: Params  # running average of the generator's parameters
 
 
@@ -57,7 +57,9 @@ def init_state(config: Config) -> TrainState:
             ema=jax.tree.map(jnp.copy, generator_params),
         )
 
-    return jax.jit(init)(jax.random.key(config.train.seed))
+    # Runs once: optimising it would take several times as long as all the rest of it.
+    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    return jax.jit(init, compiler_options=quick)(jax.random.key(config.train.seed))
 
 
 def build_optimizers(

@@ -1,0 +1,202 @@
+"""``python train.py`` as its user meets it: stopped, killed, resumed, refused."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def final_state(workdir: Path) -> dict[str, np.ndarray]:
+    """All arrays of the last checkpoint by path, read with Orbax alone."""
+    with ocp.CheckpointManager(workdir.absolute() / "checkpoints") as manager:
+        restored = manager.restore(
+            manager.latest_step(), args=ocp.args.Composite(state=ocp.args.StandardRestore())
+        )
+
+    def flatten(tree, path=""):
+        if isinstance(tree, dict):
+            return {k: v for name, t in tree.items() for k, v in flatten(t, f"{path}/{name}").items()}
+        if isinstance(tree, (list, tuple)):
+            return {k: v for i, t in enumerate(tree) for k, v in flatten(t, f"{path}/{i}").items()}
+        return {} if tree is None else {path: np.asarray(tree)}
+
+    return flatten(restored["state"])
+
+
+def assert_equal_runs(a: Path, b: Path) -> None:
+    state, expected = final_state(a), final_state(b)
+    assert len(expected) > 300  # parameters, moments, average and vectors
+    assert state.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(state[name], value, err_msg=name)
+    released = [safetensors.numpy.load_file(run / "weights.safetensors") for run in (a, b)]
+    assert released[0].keys() == released[1].keys()
+    for name, value in released[1].items():
+        np.testing.assert_array_equal(released[0][name], value, err_msg=name)
+    assert lines_of(a / "metrics.jsonl") == lines_of(b / "metrics.jsonl")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run_training, tmp_path_factory) -> tuple[Path, str]:
+    """Workdir and output of a run of 12 steps that nothing disturbs."""
+    workdir = tmp_path_factory.mktemp("reference") / "run"
+    status, output = run_training("--workdir", str(workdir))
+    assert status == 0, output
+    return workdir, output
+
+
+def wait_for_step(process, workdir: Path, step: int) -> None:
+    deadline = time.monotonic() + 240
+    while not any(line["step"] >= step for line in lines_of_running(workdir / "metrics.jsonl")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def lines_of_running(path: Path) -> list[dict]:
+    """Like lines_of, for a file whose last line may be half written."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def test_a_run_leaves_what_it_promises(uninterrupted):
+    workdir, output = uninterrupted
+    for name in ("this model", "OpenCV Telea", "mean colour"):
+        assert re.search(rf"{name} +\d+\.\d\d +\d+\.\d\d +-?\d\.\d\d\d", output)
+
+    lines = lines_of(workdir / "metrics.jsonl")
+    training = [line for line in lines if "generator_loss" in line]
+    assert [line["step"] for line in training] == list(range(1, 13))
+    validated = [line for line in lines if "hole_l1" in line]
+    assert [line["step"] for line in validated] == [3, 6, 9, 12]
+    assert all(0 < line["hole_l1"] < 1 and line["hole_psnr"] > 0 for line in validated)
+
+    assert any((workdir / "tensorboard").iterdir())
+    assert json.loads((workdir / "config.json").read_text())["generator"]["width"] == 4
+    # 6 columns of 32 pixels, 2 rows, a strip of titles.
+    with Image.open(workdir / "pictures" / "step_00000012.png") as picture:
+        assert picture.size == (6 * 32, 2 * 32 + 16)
+    with safetensors.safe_open(workdir / "weights.safetensors", framework="numpy") as file:
+        assert file.metadata()["format"] == "jax_inpaint"
+
+    # Three latest checkpoints, and the best one if it is another.
+    kept = {int(path.name) for path in (workdir / "checkpoints").iterdir()}
+    best = min(validated, key=lambda line: line["hole_l1"])["step"]
+    assert kept == {6, 9, 12} | {best}
+
+
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_resumes_and_equals_one_that_never_stopped(
+    stop, status, uninterrupted, start_training, run_training, tmp_path
+):
+    expected, _ = uninterrupted
+    workdir = tmp_path / "run"
+    process = start_training("--workdir", str(workdir))
+    wait_for_step(process, workdir, 4)  # between checkpoints
+    process.send_signal(stop)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == status, output
+    assert f"stopped by {stop.name}" in output
+    assert "Traceback" not in output
+    stopped_at = max(int(path.name) for path in (workdir / "checkpoints").iterdir())
+    assert 4 <= stopped_at < 12
+
+    status, output = run_training("--workdir", str(workdir))
+    assert status == 0, output
+    assert f"at step {stopped_at}" in output
+    assert_equal_runs(workdir, expected)
+
+
+def test_a_run_killed_at_random_moments_resumes_from_its_last_complete_checkpoint(
+    uninterrupted, start_training, run_training, tmp_path
+):
+    expected, _ = uninterrupted
+    workdir = tmp_path / "run"
+    rng = random.Random(7)
+    # Checkpoints are written in the background while the next steps run, so that a random moment
+    # after one of these steps is often a moment within a save.
+    for step in (1, 3, 6, 9):
+        process = start_training("--workdir", str(workdir))
+        wait_for_step(process, workdir, step)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.communicate(timeout=60)
+        assert process.returncode in (-signal.SIGKILL, 0)
+    status, output = run_training("--workdir", str(workdir))
+    assert status == 0, output
+    assert_equal_runs(workdir, expected)
+
+
+def test_a_finished_run_started_again_goes_on_only_if_asked_for_more(
+    uninterrupted, run_training, tmp_path
+):
+    workdir = tmp_path / "copy"
+    shutil.copytree(uninterrupted[0], workdir)
+    status, output = run_training("--workdir", str(workdir), "--train.steps", "14")
+    assert status == 0, output
+    assert "train.steps: 12 -> 14" in output
+    assert "at step 12" in output
+    assert max(line["step"] for line in lines_of(workdir / "metrics.jsonl")) == 14
+
+
+def test_another_models_workdir_is_refused_with_the_difference(
+    uninterrupted, run_training
+):
+    workdir, _ = uninterrupted
+    before = (workdir / "config.json").read_bytes()
+    status, output = run_training("--workdir", str(workdir), "--generator.width", "8")
+    assert status == 1
+    assert "generator.width: 4 -> 8" in output
+    assert "Traceback" not in output
+    assert (workdir / "config.json").read_bytes() == before
+
+
+def test_a_folder_that_is_no_run_is_refused(run_training, tmp_path):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "beach.txt").write_text("mine")
+    status, output = run_training("--workdir", str(folder))
+    assert status == 1
+    assert "isn't empty" in output
+    assert [path.name for path in folder.iterdir()] == ["beach.txt"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+    run_training, tmp_path
+):
+    workdir = tmp_path / "run"
+    # A rate that grows to 1e38 in a few steps overflows the network between two checkpoints.
+    status, output = run_training(
+        "--workdir", str(workdir), "--generator-optimizer.learning-rate", "1e38",
+        "--generator-optimizer.warmup-steps", "40", "--train.checkpoint-every", "1",
+    )  # fmt: skip
+    assert status == 1
+    match = re.search(r"step (\d+): (\w+) is (nan|inf)", output)
+    assert match, output
+    assert "Traceback" not in output
+    saved = [int(path.name) for path in (workdir / "checkpoints").iterdir()]
+    assert all(step < int(match[1]) for step in saved)
+    for name, value in (final_state(workdir) if saved else {}).items():
+        assert np.isfinite(value).all(), name
+
+
+def test_a_wrong_source_is_one_clear_line(run_training, tmp_path):
+    status, output = run_training(
+        "--workdir", str(tmp_path / "run"), "--data.source", f"folder:{tmp_path}/none"
+    )
+    assert status == 1
+    assert "there is no such folder" in output
+    assert "Traceback" not in output
