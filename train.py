@@ -3,7 +3,6 @@
 python train.py [--config FILE] [--section.field value ...]
 """
 
-import logging
 import sys
 from pathlib import Path
 
@@ -24,6 +23,7 @@ QUICKSTART = Path(__file__).parent / "configs" / "quickstart.py"
 
 
 def main() -> int:
+    """Trains as the command line says; returns the exit status."""
     config = parse_command_line(sys.argv[1:], QUICKSTART, __doc__)
     with StopRequest() as stop:
         try:
@@ -38,6 +38,7 @@ def main() -> int:
 
 
 def run(config: Config, stop: StopRequest) -> None:
+    """One run, told in order."""
     # Devices: one CPU, one GPU or all of a pod; a batch is split over them.
     mesh = device_mesh()
     step_function = parallel_step(config, mesh)
@@ -67,9 +68,10 @@ def run(config: Config, stop: StopRequest) -> None:
     validation = Validation(config)
 
     # Loop.
-    state = train(
-        config, state, step_function, batches, validation, checkpoints, workdir, stop
-    )
+    try:
+        state = train(config, state, step_function, batches, validation, checkpoints, workdir, stop)
+    finally:
+        batches.close()
     if stop.signal is None:
         print_comparison(validation, state.ema)
         print(f"pictures: {workdir / 'pictures'}")

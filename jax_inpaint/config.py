@@ -28,7 +28,9 @@ class GeneratorConfig:
     compute_dtype: Dtype = "float32"  # what convolutions compute in; parameters stay float32
 
     def __post_init__(self) -> None:
-        _require(self.width >= 2 and self.width % 2 == 0, "generator.width", self.width, "even, >= 2")
+        _require(
+            self.width >= 2 and self.width % 2 == 0, "generator.width", self.width, "even, >= 2"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class MaskConfig:
     reference_size: int = 256  # sizes below scale with the image's side / this; 0: never scale
     strokes: tuple[int, int] = (1, 3)  # fewest and most brush strokes
     vertices: tuple[int, int] = (4, 11)  # fewest and most segments of a stroke
-    brush_width: tuple[float, float] = (12.0, 40.0)  # thinnest and (exclusive) thickest stroke, pixels
+    brush_width: tuple[float, float] = (
+        12.0,
+        40.0,
+    )  # thinnest and (exclusive) thickest stroke, pixels
     box_size: tuple[int, int] = (128, 128)  # height and width of the box before jitter, pixels
     box_margin: int = 0  # smallest distance of the box from the border, pixels
     box_jitter: int = 32  # a side loses up to this much, pixels
@@ -85,6 +90,7 @@ class DataConfig:
     crop: Literal["random", "resize"] = "random"  # random resized crop, or the whole image squeezed
     min_area: float = 0.25  # smallest share of the photograph that a random crop covers
     flip: bool = True  # mirror half of the images
+    color_jitter: float = 0.0  # random hue, saturation, contrast, brightness: 0 none, 1 any hue
     smallest_side: int = 32  # images with a shorter side are skipped, pixels
     threads: int = 4  # threads that read and decode, per process (or per worker)
     workers: int = 0  # worker processes; 0: threads of the main process suffice
@@ -99,6 +105,7 @@ class DataConfig:
             self.validation_percent,
             "in (0, 100)",
         )
+        _require(0 <= self.color_jitter <= 1, "data.color_jitter", self.color_jitter, "in [0, 1]")
         _require(self.threads >= 1, "data.threads", self.threads, ">= 1")
         _require(self.workers >= 0, "data.workers", self.workers, ">= 0")
 
@@ -150,7 +157,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "image_every", "checkpoint_every", "keep"):
             _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), ">= 1")
-        _require(self.validation_images >= 1, "train.validation_images", self.validation_images, ">= 1")
+        _require(
+            self.validation_images >= 1, "train.validation_images", self.validation_images, ">= 1"
+        )
         _require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
 
 
@@ -158,7 +167,9 @@ class TrainConfig:
 class Config:
     """One experiment."""
 
-    workdir: str = "runs/deepfillv2"  # checkpoints, logs, pictures and weights; resumes if it exists
+    workdir: str = (
+        "runs/deepfillv2"  # checkpoints, logs, pictures and weights; resumes if it exists
+    )
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
@@ -194,7 +205,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Lines ``section.field: old -> new`` for all that differs between two :func:`to_dict` results."""
+    """Lines ``section.field: old -> new`` where two :func:`to_dict` results differ."""
     lines = []
     for name in sorted(set(old) | set(new)):
         before, after = old.get(name), new.get(name)

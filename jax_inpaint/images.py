@@ -2,19 +2,20 @@
 
 import io
 import os
-import re
-import secrets
-import struct
-import sys
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Integer, UInt8
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from jax_inpaint.files import write_atomically
+from jax_inpaint.images_16_bit import (
+    UnsupportedDepthError,
+    deep_raw_mode,
+    encode_16_bit,
+    read_16_bit,
+)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 
@@ -32,8 +33,6 @@ _CONVERTED = {
     "LAB": "RGB",
     "HSV": "RGB",
 }
-_16_BIT_RAW_MODES = re.compile("(I|LA|RGB|RGBX|RGBA);16([BLN]?)")
-_OTHER_ORDER = {"B": "L", "L": "B", "N": {"little": "B", "big": "L"}[sys.byteorder]}
 
 
 class ImageFileError(ValueError):
@@ -109,13 +108,13 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         data = Path(path).read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             profile = image.info.get("icc_profile")
-            raw_mode = _deep_raw_mode(image)
-            pixels, mode = _read_16_bit(data, image, raw_mode) if raw_mode else _read_8_bit(image)
+            raw_mode = deep_raw_mode(image)
+            pixels, mode = read_16_bit(data, image, raw_mode) if raw_mode else _read_8_bit(image)
     except FileNotFoundError:
         raise ImageFileError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
         raise ImageFileError(f"{path}: isn't a picture of a known format, or is damaged") from None
-    except ImageFileError as error:
+    except (ImageFileError, UnsupportedDepthError) as error:
         raise ImageFileError(f"{path}: {error}") from None
     # Pillow raises TypeError for a TIFF tag of the wrong type, SyntaxError for a broken PNG.
     except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
@@ -134,58 +133,6 @@ def _read_8_bit(image: Image.Image) -> tuple[np.ndarray, str]:
             f"pictures with {upright.mode} pixels aren't supported; save it as grey or RGB first"
         )
     return np.asarray(upright if upright.mode == mode else upright.convert(mode)), mode
-
-
-def _deep_raw_mode(image: ImageFile) -> str | None:
-    """How Pillow's decoder takes the pixels of a PNG or TIFF of over 8 bits; None for others.
-
-    The picture's own mode doesn't tell: Pillow cuts 16-bit colours down to 8.
-    """
-    arguments = image.tile[0].args if image.tile else None
-    if isinstance(image, TiffImageFile) and isinstance(arguments, tuple):
-        deep = max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))) > 8
-        return arguments[0] if deep else None
-    if image.format == "PNG" and isinstance(arguments, str) and ";16" in arguments:
-        return arguments
-    return None
-
-
-def _read_16_bit(data: bytes, image: ImageFile, raw_mode: str) -> tuple[np.ndarray, str]:
-    known = _16_BIT_RAW_MODES.fullmatch(raw_mode)
-    if not known:
-        raise ImageFileError(
-            f"{image.format} pictures with {raw_mode} pixels of over 8 bits aren't supported; "
-            "save it as 16-bit grey or RGB, or with 8 bits per channel, first"
-        )
-    kind, order = known.groups()
-    if kind == "I":
-        pixels = _decode(data, raw_mode).astype(np.uint16)[..., None]
-        tags = image.tag_v2 if isinstance(image, TiffImageFile) else {}
-        if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:  # white is 0
-            pixels = ~pixels
-    elif kind == "LA":  # of PNG only, so the high byte comes first
-        pixels = _decode(data, "RGBA").view(">u2").astype(np.uint16)
-    else:
-        # The decoder keeps the high byte of each channel and, told the other order, the low one.
-        low = _decode(data, f"{kind};16{_OTHER_ORDER[order]}")
-        pixels = _decode(data, raw_mode).astype(np.uint16) << 8 | low
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[-1]]
-    if "transparency" in image.info:  # the one colour that is transparent
-        opaque = (pixels != image.info["transparency"]).any(axis=-1, keepdims=True)
-        return np.append(pixels, opaque * np.uint16(65535), axis=-1), mode + "A"
-    return pixels, mode
-
-
-def _decode(data: bytes, raw_mode: str) -> np.ndarray:
-    """The pixels, upright, taken as if they were stored in another way."""
-    with Image.open(io.BytesIO(data)) as image:
-        image.tile = [
-            tile._replace(
-                args=(raw_mode, *tile.args[1:]) if isinstance(tile.args, tuple) else raw_mode
-            )
-            for tile in image.tile
-        ]
-        return np.asarray(ImageOps.exif_transpose(image))
 
 
 def check_writable(path: str | os.PathLike[str], picture: Picture, force: bool = False) -> None:
@@ -246,15 +193,11 @@ def write_picture(
     """
     check_writable(path, picture, force)
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(_encode(picture, _format(path), quality))
-        temporary.replace(path)
+        write_atomically(path, _encode(picture, _format(path), quality))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageFileError(f"{path}: can't be written ({reason})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _format(path: Path) -> str:
@@ -263,7 +206,7 @@ def _format(path: Path) -> str:
 
 def _encode(picture: Picture, file_format: str, quality: int) -> bytes:
     if picture.pixels.dtype == np.uint16:
-        return (_encode_16_bit_png if file_format == "PNG" else _encode_16_bit_tiff)(picture)
+        return encode_16_bit(picture.pixels, picture.icc_profile, file_format)
     options: dict = {"icc_profile": picture.icc_profile} if picture.icc_profile else {}
     if file_format == "JPEG":
         options |= {"quality": quality, "subsampling": 0}
@@ -272,51 +215,3 @@ def _encode(picture: Picture, file_format: str, quality: int) -> bytes:
     buffer = io.BytesIO()
     _to_pillow(picture.pixels, picture.mode).save(buffer, file_format, **options)
     return buffer.getvalue()
-
-
-def _encode_16_bit_png(picture: Picture) -> bytes:
-    """PNG by hand, as Pillow writes no 16-bit colours and OpenCV no profile."""
-    height, width, channels = picture.pixels.shape
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        length, checksum = struct.pack(">I", len(data)), zlib.crc32(kind + data)
-        return length + kind + data + struct.pack(">I", checksum)
-
-    colour_type = {"L": 0, "RGB": 2, "LA": 4, "RGBA": 6}[picture.mode]
-    header = struct.pack(">2I5B", width, height, 16, colour_type, 0, 0, 0)
-    rows = picture.pixels.astype(">u2").view(np.uint8).reshape(height, width, 2 * channels)
-    differences = np.diff(rows, axis=1, prepend=np.uint8(0)).reshape(height, -1)
-    filtered = np.insert(differences, 0, 1, axis=1)  # filter type 1, "sub", ahead of every row
-    profile = picture.icc_profile
-    return b"".join(
-        [
-            b"\x89PNG\r\n\x1a\n",
-            chunk(b"IHDR", header),
-            chunk(b"iCCP", b"ICC\0\0" + zlib.compress(profile)) if profile else b"",
-            chunk(b"IDAT", zlib.compress(filtered.tobytes())),
-            chunk(b"IEND", b""),
-        ]
-    )
-
-
-def _encode_16_bit_tiff(picture: Picture) -> bytes:
-    """TIFF of one uncompressed strip, as Pillow writes no 16-bit colours and OpenCV no profile."""
-    height, width, channels = picture.pixels.shape
-    pixels = picture.pixels.astype("<u2").tobytes()
-    tag = ExifTags.Base
-    directory = ImageFileDirectory_v2()
-    directory[tag.ImageWidth] = width
-    directory[tag.ImageLength] = directory[tag.RowsPerStrip] = height
-    directory[tag.BitsPerSample] = (16,) * channels
-    directory[tag.Compression] = 1  # none
-    directory[tag.PhotometricInterpretation] = 2 if channels >= 3 else 1  # RGB, grey
-    directory[tag.SamplesPerPixel] = channels
-    directory[tag.StripOffsets] = 0  # counted from the end of the directory
-    directory[tag.StripByteCounts] = len(pixels)
-    if channels == 4:
-        directory[tag.ExtraSamples] = 2  # alpha that isn't multiplied into the colours
-    if picture.icc_profile:
-        directory[tag.InterColorProfile] = picture.icc_profile
-    buffer = io.BytesIO()
-    directory.save(buffer)
-    return buffer.getvalue() + pixels

@@ -34,6 +34,7 @@ class GatedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q f"]:
+        """Gated features, in ``dtype``."""
         x = nn.Conv(
             2 * self.features,
             (self.kernel_size, self.kernel_size),
@@ -60,6 +61,7 @@ class GatedUpsample(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h*2 w*2 f"]:
+        """Gated features at twice the size, in ``dtype``."""
         x = upsample_nearest(x)
         return GatedConv(
             self.features, activation=self.activation, dtype=self.dtype, name="gated_conv"
@@ -74,6 +76,7 @@ class ToImage(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w o"]:
+        """An image, float32."""
         x = nn.Conv(
             self.channels,
             (3, 3),

@@ -3,6 +3,7 @@
 Images are in [-1, 1]; figures are those of images in [0, 1].
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -28,7 +29,8 @@ def hole_ssim(output: Images, target: Images, mask: Masks) -> Float[Array, " b"]
     reflected: scikit-image's ``structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, full=True)``. Windows reach across the hole's border.
 
-    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity (2004).
+    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity
+    (2004).
     """
     x, y = (output + 1) / 2, (target + 1) / 2
     mean_x, mean_y = _blur(x), _blur(y)
@@ -55,7 +57,10 @@ def _blur(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         size = x.shape[axis]
         padded = jnp.pad(x, [(5, 5) if i == axis else (0, 0) for i in range(4)], mode="symmetric")
         x = sum(
-            float(weight) * jnp.take(padded, jnp.arange(i, i + size), axis=axis)
-            for i, weight in enumerate(weights)
+            (
+                float(weight) * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
+                for i, weight in enumerate(weights)
+            ),
+            start=jnp.zeros_like(x),
         )
     return x

@@ -7,7 +7,6 @@ Any safetensors reader opens it. Tensors are float32 named by their path, such a
 
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ import safetensors.numpy
 from flax import traverse_util
 
 from jax_inpaint.config import Dtype, GeneratorConfig, from_dict, to_dict
+from jax_inpaint.files import write_atomically
 from jax_inpaint.models import build_generator
 
 FILE_NAME = "weights.safetensors"
@@ -32,18 +32,12 @@ class WeightsError(ValueError):
 
 def save_weights(path: str | os.PathLike[str], config: GeneratorConfig, params: Any) -> None:
     """Writes a generator's parameters and configuration, atomically; replaces an older file."""
-    path = Path(path)
     tensors = {
         name: np.ascontiguousarray(value)
         for name, value in traverse_util.flatten_dict(jax.device_get(params), sep=".").items()
     }
     header = {**_ORIGIN, "config": json.dumps(to_dict(config))}
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        temporary.write_bytes(safetensors.numpy.save(tensors, header))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(Path(path), safetensors.numpy.save(tensors, header))
 
 
 def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, dict[str, Any]]:

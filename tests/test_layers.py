@@ -14,7 +14,8 @@ def convolve(x, kernel, bias, stride=1, dilation=1):
     reach = (size - 1) * dilation + 1
     out_size = [-(-n // stride) for n in x.shape[:2]]
     before = [
-        max((m - 1) * stride + reach - n, 0) // 2 for m, n in zip(out_size, x.shape[:2], strict=True)
+        max((m - 1) * stride + reach - n, 0) // 2
+        for m, n in zip(out_size, x.shape[:2], strict=True)
     ]
     out = np.tile(bias.astype(np.float64), (*out_size, 1))
     for r in range(out_size[0]):
@@ -59,7 +60,9 @@ def test_upsampling_repeats_pixels_and_convolves():
     conv = {name: np.asarray(value) for name, value in params["gated_conv"]["conv"].items()}
     large = np.asarray(x[0]).repeat(2, 0).repeat(2, 1)
     expected = gate(convolve(large, conv["kernel"], conv["bias"]), elu)
-    np.testing.assert_allclose(layer.apply({"params": params}, x)[0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        layer.apply({"params": params}, x)[0], expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_initialisation_is_glorot_uniform_over_both_halves_and_zero():
@@ -79,4 +82,6 @@ def test_the_picture_head_is_a_plain_convolution_and_tanh():
     params = layer.init(jax.random.key(0), x)["params"]
     conv = {name: np.asarray(value) for name, value in params["conv"].items()}
     expected = np.tanh(convolve(np.asarray(x[0]), conv["kernel"], conv["bias"]))
-    np.testing.assert_allclose(layer.apply({"params": params}, x)[0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        layer.apply({"params": params}, x)[0], expected, rtol=1e-4, atol=1e-5
+    )

@@ -12,6 +12,7 @@ from absl import flags
 from PIL import Image
 
 from jax_inpaint.config import DataConfig
+from jax_inpaint.data.augmentation import jitter_color
 from jax_inpaint.data.sources import open_source
 
 
@@ -108,10 +109,12 @@ def validation_images(config: DataConfig, count: int) -> np.ndarray:
 def training_image(
     photograph: np.ndarray, rng: np.random.Generator, config: DataConfig
 ) -> np.ndarray:
-    """A crop of the photograph at the training size, perhaps mirrored."""
+    """A crop of the photograph at the training size, perhaps mirrored, perhaps in other colours."""
     min_area = config.min_area if config.crop == "random" else None
     image = random_crop(photograph, config.size, min_area, rng)
-    return image[:, ::-1] if config.flip and rng.random() < 0.5 else image
+    if config.flip and rng.random() < 0.5:
+        image = image[:, ::-1]
+    return jitter_color(image, config.color_jitter, rng) if config.color_jitter else image
 
 
 def random_crop(

@@ -23,6 +23,7 @@ class CoarseNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Image:
+        """The whole picture, float32 in [-1, 1]."""
         conv = partial(GatedConv, dtype=self.dtype)
         upsample = partial(GatedUpsample, dtype=self.dtype)
         w = self.width
@@ -53,6 +54,7 @@ class RefinementNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, image: Image, mask: Mask) -> tuple[Image, Int[Array, "b p q 2"]]:
+        """The whole picture, float32 in [-1, 1], and the offset flow of the attention."""
         conv = partial(GatedConv, dtype=self.dtype)
         upsample = partial(GatedUpsample, dtype=self.dtype)
         w = self.width
@@ -115,7 +117,7 @@ class DeepFillV2(nn.Module):
         """Fills the hole.
 
         Args:
-            image: in [-1, 1], height and width multiples of 8. Pixels in the hole are not looked at.
+            image: in [-1, 1], height and width multiples of 8. Pixels in the hole aren't looked at.
             mask: 1 in the hole, 0 elsewhere.
             sketch: for a model with ``sketch=True``, 1 on the edges wanted in the hole.
 

@@ -13,8 +13,8 @@ class SNPatchGAN(nn.Module):
 
     ``width=64`` on four channels has 5,946,816 parameters. LeakyReLU 0.2 follows every convolution,
     the last one too, as in the official code. This is a plain convolutional network: spectral norm
-    is :func:`jax_inpaint.ops.spectral.spectral_normalize` applied to its parameters beforehand, once
-    for real and fake images alike.
+    is :func:`jax_inpaint.ops.spectral.spectral_normalize` applied to its parameters beforehand,
+    once for real and fake images alike.
 
     Source: Yu et al., Free-Form Image Inpainting with Gated Convolution (2019), section 3.4.
     """

@@ -86,9 +86,7 @@ def contextual_attention(
     # At least 1e-4, bounded before the root: the root's gradient at 0 would be infinite.
     squared = jnp.maximum(jnp.sum(keys**2, axis=(3, 4, 5), keepdims=True), 1e-8)
     keys = (keys / jnp.sqrt(squared)).astype(dtype)
-    scores = jnp.einsum(
-        "bhwijc,bpqijc->bhwpq", queries, keys, preferred_element_type=jnp.float32
-    )
+    scores = jnp.einsum("bhwijc,bpqijc->bhwpq", queries, keys, preferred_element_type=jnp.float32)
     if fuse:
         scores = fuse_scores(scores)
 

@@ -1,8 +1,6 @@
 """Checkpoints of a run: the whole state and the configuration, written asynchronously by Orbax."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import jax
@@ -10,6 +8,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from jax_inpaint.config import Config, differences, to_dict
+from jax_inpaint.files import write_atomically
 from jax_inpaint.training.state import TrainState
 
 # What a run can't change when it goes on: these shape the state and the meaning of its numbers.
@@ -24,8 +23,7 @@ def open_workdir(config: Config) -> Path:
     """Makes the workdir, or checks that the run in it can go on with this configuration.
 
     Writes ``config.json``. Other fields than the models' may differ from the run's earlier ones
-    (more steps, another learning rate, more devices); what differs is returned by the message of
-    :func:`changes`.
+    (more steps, another learning rate, more devices); :func:`changes` tells which do.
 
     Raises:
         WorkdirError: if the workdir holds another model's run, with the difference, or something
@@ -47,7 +45,7 @@ def open_workdir(config: Config) -> Path:
             f"{workdir} isn't empty and holds no run (no config.json); choose another --workdir"
         )
     workdir.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(to_dict(config), indent=2) + "\n")
+    write_atomically(path, (json.dumps(to_dict(config), indent=2) + "\n").encode())
     return workdir
 
 
@@ -61,15 +59,6 @@ def changes(config: Config) -> list[str]:
     except ValueError as error:
         raise WorkdirError(f"{path} isn't a run's configuration ({error})") from error
     return differences(before, to_dict(config))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
 
 
 class Checkpoints:
@@ -99,7 +88,7 @@ class Checkpoints:
         )
 
     def restore_latest(self, state: TrainState) -> TrainState:
-        """The last complete checkpoint, placed as ``state`` is; ``state`` itself if there is none."""
+        """The last complete checkpoint, placed as ``state`` is; ``state`` if there is none."""
         step = self._manager.latest_step()
         if step is None:
             return state

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from jax_inpaint.files import write_atomically
 from jax_inpaint.images import Picture, to_uint8, write_picture
-from jax_inpaint.training.checkpoint import write_text
 
 
 class RunLog:
@@ -36,7 +36,8 @@ class RunLog:
             unit="step",
             mininterval=0.5 if interactive else 15,
             dynamic_ncols=interactive,
-            bar_format="{percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+            bar_format="{percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} "
+            "[{elapsed}<{remaining}{postfix}]",
         )
 
     def progress(self, metrics: dict[str, float]) -> None:
@@ -72,6 +73,7 @@ class RunLog:
         return path
 
     def close(self) -> None:
+        """Ends the bar and the files."""
         self._bar.close()
         self._jsonl.close()
         self._tensorboard.close()
@@ -99,4 +101,4 @@ def _drop_lines_after(path: Path, step: int) -> None:
             continue  # the last line of a run that was killed while writing it
         if entry["step"] <= step:
             kept.append(line + "\n")
-    write_text(path, "".join(kept))
+    write_atomically(path, "".join(kept).encode())

@@ -1,4 +1,4 @@
-"""The loop: step, look, log, validate, save; until done, asked to stop, or something is not finite."""
+"""The loop: step, look, log, validate, save; until done, asked to stop, or not finite."""
 
 import math
 import signal

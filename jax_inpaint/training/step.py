@@ -69,7 +69,7 @@ def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
         sketch = sobel_edges(image) * mask if config.generator.sketch else None
 
         def generate(params: Any) -> tuple[Array, Array]:
-            outputs = generator.apply({"params": params}, image, mask, sketch)
+            outputs: Any = generator.apply({"params": params}, image, mask, sketch)
             return outputs["coarse"], outputs["refined"]
 
         (coarse, refined), generator_gradient = jax.vjp(generate, state.generator)
@@ -79,7 +79,8 @@ def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
 
         def logits(params: Any, image: Array) -> Array:
             seen = [image, mask] if sketch is None else [image, mask, sketch]
-            return discriminator.apply({"params": params}, jnp.concatenate(seen, axis=-1))
+            result: Any = discriminator.apply({"params": params}, jnp.concatenate(seen, axis=-1))
+            return result
 
         # The discriminator learns to tell photographs from composites.
         def discriminator_loss(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
@@ -126,9 +127,9 @@ def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
                 "adversarial_loss": adversarial,
             }
 
-        image_gradients, generator_metrics = jax.grad(
-            generator_loss, argnums=(0, 1), has_aux=True
-        )(coarse, refined)
+        image_gradients, generator_metrics = jax.grad(generator_loss, argnums=(0, 1), has_aux=True)(
+            coarse, refined
+        )
         (gradient,) = generator_gradient(image_gradients)
         gradient = mean_over_devices(gradient)
         metrics |= generator_metrics

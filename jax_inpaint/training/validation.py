@@ -1,5 +1,7 @@
 """Held-out images with fixed masks: figures and pictures of a generator as it learns."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +28,7 @@ class Validation:
     def __init__(self, config: Config):
         count = config.train.validation_images
         height, width = config.data.size
-        self.images = from_uint8(validation_images(config.data, count))
+        self.images = from_uint8(jnp.asarray(validation_images(config.data, count)))
         self.masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))(
             jax.random.key(0), count, height, width, config.masks
         )
@@ -35,7 +37,8 @@ class Validation:
         @jax.jit
         def fill(params: Params, images: jax.Array, masks: jax.Array) -> dict[str, jax.Array]:
             sketch = sobel_edges(images) * masks if config.generator.sketch else None
-            return generator.apply({"params": params}, images, masks, sketch)
+            outputs: Any = generator.apply({"params": params}, images, masks, sketch)
+            return outputs
 
         self._fill = fill
         self._batch = min(config.train.batch_size, count)

@@ -24,7 +24,10 @@ def test_the_last_layer_is_leaky_too():
     image = jax.random.normal(jax.random.key(1), (2, 64, 64, 4))
     params = model.init(jax.random.key(0), image)
     layers = params["params"]
-    layers["conv6"] = {"kernel": jnp.zeros_like(layers["conv6"]["kernel"]), "bias": jnp.full(8, -1.0)}
+    layers["conv6"] = {
+        "kernel": jnp.zeros_like(layers["conv6"]["kernel"]),
+        "bias": jnp.full(8, -1.0),
+    }
     np.testing.assert_allclose(model.apply(params, image), -0.2, rtol=1e-6)
 
 

@@ -11,7 +11,11 @@ from jax_inpaint.ops.attention import contextual_attention, fuse_scores
 def sampled(size: int) -> list[int]:
     """Positions of nearest sampling by two, corners aligned."""
     half = size // 2
-    return [0] if half == 1 else [int(np.floor(i * (size - 1) / (half - 1) + 0.5)) for i in range(half)]
+    return (
+        [0]
+        if half == 1
+        else [int(np.floor(i * (size - 1) / (half - 1) + 0.5)) for i in range(half)]
+    )
 
 
 def patch(x: np.ndarray, row: int, column: int, size: int) -> np.ndarray:
@@ -116,7 +120,9 @@ def test_an_image_is_not_influenced_by_its_neighbours_in_the_batch():
 
 def test_fusing_equals_two_convolutions_with_an_identity_kernel():
     scores = np.random.default_rng(1).normal(size=(1, 3, 4, 3, 4)).astype(np.float32)
-    np.testing.assert_allclose(fuse_scores(jnp.asarray(scores))[0], fuse_by_loop(scores[0]), atol=1e-5)
+    np.testing.assert_allclose(
+        fuse_scores(jnp.asarray(scores))[0], fuse_by_loop(scores[0]), atol=1e-5
+    )
 
 
 def test_a_full_mask_gives_zeros_and_finite_gradients():

@@ -19,9 +19,13 @@ def test_no_offset_is_white():
 def test_middlebury_directions():
     # Middlebury's wheel: right is red, down is yellow, left is cyan-blue, up is purple-blue.
     right, down, left = color(0, 10), color(10, 0), color(0, -10)
-    assert right[0] == pytest.approx(1) and right[1] < -0.8
-    assert down[0] > 0.5 and down[1] > 0.5 and down[2] == pytest.approx(-1)
-    assert left[2] > 0.5 and left[0] == pytest.approx(-1)
+    assert right[0] == pytest.approx(1)
+    assert right[1] < -0.8
+    assert down[0] > 0.5
+    assert down[1] > 0.5
+    assert down[2] == pytest.approx(-1)
+    assert left[2] > 0.5
+    assert left[0] == pytest.approx(-1)
 
 
 def test_saturation_grows_with_distance_and_stays_in_range():
@@ -29,4 +33,5 @@ def test_saturation_grows_with_distance_and_stays_in_range():
     assert saturation == sorted(saturation)
     flow = np.random.default_rng(0).integers(-9, 9, size=(3, 8, 8, 2))
     image = np.asarray(flow_to_color(jnp.asarray(flow)))
-    assert image.min() >= -1 and image.max() <= 1
+    assert image.min() >= -1
+    assert image.max() <= 1

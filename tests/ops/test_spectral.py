@@ -110,7 +110,9 @@ def test_new_vectors_carry_no_gradient(params):
     vectors = init_spectral(jax.random.key(1), params)
 
     def total(params):
-        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(spectral_normalize(params, vectors)[1]))
+        return sum(
+            jnp.sum(leaf) for leaf in jax.tree.leaves(spectral_normalize(params, vectors)[1])
+        )
 
     for leaf in jax.tree.leaves(jax.grad(total)(params)):
         np.testing.assert_array_equal(leaf, 0)

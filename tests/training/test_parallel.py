@@ -76,5 +76,5 @@ def test_the_state_is_donated_and_whole_on_every_device():
 
 @pytest.mark.parametrize("parallel", ["jit", "shard_map", "pmap"])
 def test_a_batch_that_devices_cannot_share_is_refused(parallel):
-    with pytest.raises(ValueError, match="batch_size 6 must be a multiple of .* 8"):
+    with pytest.raises(ValueError, match=r"batch_size 6 must be a multiple of .* 8"):
         parallel_step(config(parallel, batch_size=6), device_mesh())

@@ -28,7 +28,9 @@ def final_state(workdir: Path) -> dict[str, np.ndarray]:
 
     def flatten(tree, path=""):
         if isinstance(tree, dict):
-            return {k: v for name, t in tree.items() for k, v in flatten(t, f"{path}/{name}").items()}
+            return {
+                k: v for name, t in tree.items() for k, v in flatten(t, f"{path}/{name}").items()
+            }
         if isinstance(tree, (list, tuple)):
             return {k: v for i, t in enumerate(tree) for k, v in flatten(t, f"{path}/{i}").items()}
         return {} if tree is None else {path: np.asarray(tree)}
@@ -152,9 +154,7 @@ def test_a_finished_run_started_again_goes_on_only_if_asked_for_more(
     assert max(line["step"] for line in lines_of(workdir / "metrics.jsonl")) == 14
 
 
-def test_another_models_workdir_is_refused_with_the_difference(
-    uninterrupted, run_training
-):
+def test_another_models_workdir_is_refused_with_the_difference(uninterrupted, run_training):
     workdir, _ = uninterrupted
     before = (workdir / "config.json").read_bytes()
     status, output = run_training("--workdir", str(workdir), "--generator.width", "8")

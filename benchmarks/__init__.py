@@ -1,0 +1,1 @@
+"""Speed of the parts: ``python -m benchmarks`` prints what docs/benchmarks.md quotes."""
