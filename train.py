@@ -18,6 +18,7 @@ from jax_inpaint.training.loop import NotFiniteError, StopRequest, describe, tra
 from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
 from jax_inpaint.training.state import Params, init_state
 from jax_inpaint.training.validation import Validation
+from jax_inpaint.weights import FILE_NAME
 
 QUICKSTART = Path(__file__).parent / "configs" / "quickstart.py"
 
@@ -43,6 +44,9 @@ def run(config: Config, stop: StopRequest) -> None:
     mesh = device_mesh()
     step_function = parallel_step(config, mesh)
 
+    # Held-out images; a source that can't be used is found out before anything is written.
+    validation = Validation(config)
+
     # Workdir: a new one, or the one of a run that goes on.
     for line in changes(config):
         print(f"changed since this run began: {line}")
@@ -65,7 +69,6 @@ def run(config: Config, stop: StopRequest) -> None:
         jax.process_index(),
         jax.process_count(),
     )
-    validation = Validation(config)
 
     # Loop.
     try:
@@ -74,7 +77,8 @@ def run(config: Config, stop: StopRequest) -> None:
         batches.close()
     if stop.signal is None:
         print_comparison(validation, state.ema)
-        print(f"pictures: {workdir / 'pictures'}")
+        print(f"\nlast picture: {max((workdir / 'pictures').iterdir())}")
+        print(f"weights: {workdir / FILE_NAME}")
 
 
 def print_comparison(validation: Validation, params: Params) -> None:

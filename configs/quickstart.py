@@ -1,9 +1,14 @@
 """The exact DeepFillv2 system, narrower and at 64x64, in minutes on two CPU cores.
 
 Reproduces: nothing published. It shows the whole system at work on the photographs that ship inside
-scikit-image: seven to learn from, two held out.
+scikit-image: seven to learn from, two held out. To get there within a thousand steps instead of a
+million it departs from the official recipe: a higher learning rate that falls to 0, first kernels large
+enough to carry signals through the gates, a lighter adversarial loss, and random colours, because seven
+photographs don't have many.
 
     python train.py
+
+Cost and figures to expect: README.md.
 """
 
 from jax_inpaint.config import (
@@ -20,17 +25,20 @@ config = Config(
     workdir="runs/quickstart",
     generator=GeneratorConfig(width=16),
     discriminator=DiscriminatorConfig(width=32),
-    data=DataConfig(source="photographs", size=(64, 64)),
-    objective=ObjectiveConfig(adversarial=0.1),
-    generator_optimizer=OptimizerConfig(learning_rate=5e-4, schedule="cosine", warmup_steps=20),
-    discriminator_optimizer=OptimizerConfig(learning_rate=5e-4, schedule="cosine"),
+    data=DataConfig(source="photographs", size=(64, 64), color_jitter=1.0, threads=2),
+    objective=ObjectiveConfig(adversarial=0.02),
+    generator_optimizer=OptimizerConfig(
+        learning_rate=1e-3, beta1=0.9, schedule="cosine", warmup_steps=20
+    ),
+    discriminator_optimizer=OptimizerConfig(learning_rate=2e-4, schedule="cosine"),
     train=TrainConfig(
-        steps=500,
-        batch_size=8,
+        steps=1000,
+        batch_size=4,
+        initial_gain=2.4,
         ema_decay=0.98,
         log_every=10,
-        image_every=100,
-        checkpoint_every=100,
+        image_every=250,
+        checkpoint_every=250,
         validation_images=32,
     ),
 )

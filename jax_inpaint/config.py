@@ -145,7 +145,7 @@ class TrainConfig:
     steps: int = 1_000_000  # steps in all, those of earlier sessions of this run included
     batch_size: int = 16  # images a step, over all devices and processes
     seed: int = 0  # everything random is a function of (seed, step, purpose)
-    initial_gain: float = 1.0  # generator kernels start this times Glorot's; 1 official, see README
+    initial_gain: float = 1.0  # first kernels of the generator over Glorot's; 1 is official
     ema_decay: float = 0.999  # of the averaged generator that validates and is released
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"  # how the step spreads over devices
     log_every: int = 50  # steps between lines of metrics.jsonl and TensorBoard points

@@ -5,7 +5,9 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from jax_inpaint.config import DataConfig
 from jax_inpaint.data.photographs import prepared_photographs
 from jax_inpaint.data.sources import (
     DataError,
+    FolderSource,
     ReadableImages,
     TFDSSource,
     open_source,
@@ -249,12 +252,30 @@ def test_the_stand_in_doesnt_depend_on_what_was_read_before(mixed_folder):
 
 
 def test_threads_name_a_skipped_image_once(mixed_folder, caplog):
-    for _ in range(5):
-        caplog.clear()
-        source = everything(mixed_folder)
-        with ThreadPoolExecutor(16) as threads:
-            list(threads.map(source.__getitem__, list(range(9)) * 8))
-        assert len(caplog.records) == len(source.skipped) == 6
+    class SlowSet(set):
+        def __contains__(self, item):
+            found = super().__contains__(item)
+            time.sleep(0.002)
+            return found
+
+    source = everything(mixed_folder)
+    source.skipped = SlowSet()
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(source.__getitem__, list(range(9)) * 4))
+    assert len(caplog.records) == len(source.skipped) == 6
+
+
+def test_a_skipped_image_isnt_read_again(mixed_folder, monkeypatch):
+    source = everything(mixed_folder)
+    for index in range(9):
+        source[index]
+    read = []
+    monkeypatch.setattr(
+        FolderSource, "__getitem__", lambda self, index: read.append(index) or plain(index)
+    )
+    for index in range(9):
+        source[index]
+    assert read == [0, 3, 3, 3, 7, 7, 7, 7, 0]
 
 
 def test_a_size_that_suffices_is_taken(tmp_path, caplog):
@@ -313,6 +334,42 @@ def test_grey_tfds_images_become_rgb():
     np.testing.assert_array_equal(image, np.broadcast_to(record, image.shape))
 
 
+class Scenes(tfds.core.GeneratorBasedBuilder):
+    """Several image features, of which one holds the photograph."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS: ClassVar = [
+        tfds.core.BuilderConfig(name=name) for name in ("image", "photo", "depth")
+    ]
+
+    def _info(self):
+        images = {
+            "depth": tfds.features.Image(shape=(40, 48, 1), dtype=np.uint16),
+            "edges": tfds.features.Image(shape=(40, 48, 1)),
+            "image": tfds.features.Image(shape=(40, 48, 3)),
+            "photo": tfds.features.Image(shape=(40, 48, 3)),
+        }
+        names = {"image": ["depth", "edges", "image"], "photo": ["depth", "photo"]}
+        chosen = names.get(self.builder_config.name, ["depth"])
+        features = tfds.features.FeaturesDict({name: images[name] for name in chosen})
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, dl_manager):
+        raise NotImplementedError
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+def test_the_photograph_is_found_among_several_image_features():
+    with tfds.testing.mock_data(num_examples=1):
+        for name in ("image", "photo"):
+            source = open_source(DataConfig(source=f"tfds:scenes/{name}"), "train")
+            np.testing.assert_array_equal(source[0], source.source.records[0][name])
+        with pytest.raises(DataError, match=r"has no 8-bit image feature, only \['depth'\]"):
+            open_source(DataConfig(source="tfds:scenes/depth"), "train")
+
+
 def test_tfds_images_lose_their_transparency():
     image = np.dstack([noise(), np.full((40, 48), 9, np.uint8)])
     np.testing.assert_array_equal(TFDSSource([{"image": image}], "image", "a set")[0], noise())
@@ -337,6 +394,7 @@ def test_a_prepared_directory_suffices_without_the_builders_code(home):
     # In another process, where the builder's class was never imported.
     script = """
 import sys
+import time
 from jax_inpaint.config import DataConfig
 from jax_inpaint.data.sources import open_source
 
@@ -430,6 +488,7 @@ def test_a_folder_is_opened_without_tfds(tmp_path):
     save(tmp_path / "a.png", plain(9))
     script = """
 import sys
+import time
 from jax_inpaint.data.sources import FolderSource
 
 FolderSource(sys.argv[1], None, 2.0)[0]
