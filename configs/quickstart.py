@@ -2,9 +2,9 @@
 
 Reproduces: nothing published. It shows the whole system at work on the photographs that ship inside
 scikit-image: seven to learn from, two held out. To get there within a thousand steps instead of a
-million it departs from the official recipe: a higher learning rate that falls to 0, first kernels large
-enough to carry signals through the gates, a lighter adversarial loss, and random colours, because seven
-photographs don't have many.
+million it departs from the official recipe: a higher learning rate that falls to 0, first kernels
+large enough to carry signals through the gates, a lighter adversarial loss, and random colours,
+because seven photographs don't have many.
 
     python train.py
 
@@ -25,7 +25,9 @@ config = Config(
     workdir="runs/quickstart",
     generator=GeneratorConfig(width=16),
     discriminator=DiscriminatorConfig(width=32),
-    data=DataConfig(source="photographs", size=(64, 64), color_jitter=1.0, threads=2),
+    data=DataConfig(
+        source="photographs", size=(64, 64), min_area=0.03, color_jitter=1.0, threads=2
+    ),
     objective=ObjectiveConfig(adversarial=0.02),
     generator_optimizer=OptimizerConfig(
         learning_rate=1e-3, beta1=0.9, schedule="cosine", warmup_steps=20

@@ -162,8 +162,8 @@ def test_a_batch_can_share_one_mask():
     assert set(np.unique(masks)) == {0, 1}
 
 
-def test_the_smallest_images_get_holes():
-    masks = sample(jax.random.key(0), 64, 8, 8, MaskConfig())
+def test_the_smallest_images_get_strokes():
+    masks = sample(jax.random.key(0), 64, 8, 8, MaskConfig(kind="brush"))
     assert set(np.unique(masks)) == {0, 1}
     assert np.all(np.max(masks, axis=(1, 2, 3)) == 1)
     assert np.all(np.min(masks, axis=(1, 2, 3)) == 0)
@@ -258,10 +258,10 @@ def test_box_and_its_margin_scale_with_the_side_of_the_image():
 
 def test_box_of_absolute_size_doesnt_scale():
     config = MaskConfig(reference_size=0, box_size=(32, 32), box_jitter=8)
-    top, bottom, left, right = boxes(4000, 128, 32, config)
-    # A box as wide as the image has one place.
-    for start, end, places in ((top, bottom, 96), (left, right, 1)):
-        inset = (32 - (end - start)) / 2
+    top, bottom, left, right = boxes(4000, 128, 24, config)
+    # A box wider than the image becomes as wide, and has one place.
+    for start, end, side, places in ((top, bottom, 32, 96), (left, right, 24, 1)):
+        inset = (side - (end - start)) / 2
         assert set(inset) == set(range(5))
         assert set(start - inset) == set(range(places))
 
@@ -270,6 +270,7 @@ def test_box_of_absolute_size_doesnt_scale():
     ("size", "config"),
     [
         ((8, 8), MaskConfig()),
+        ((8, 8), MaskConfig(box_size=(4, 9), box_jitter=3)),
         ((8, 640), MaskConfig(box_margin=100)),
         ((72, 40), MaskConfig(box_size=(500, 20), box_jitter=19)),
         ((72, 40), ABSOLUTE),
@@ -307,6 +308,9 @@ def test_strokes_are_distributed_as_the_official_ones(size):
         assert points.min() == 0
         assert tuple(points.max(axis=(0, 1))) == (width, height)
         assert tuple(points[:, 0].max(axis=0)) == (width - 1, height - 1)
+        # Truncation lengthens a move by less than a pixel each way.
+        longest = np.linalg.norm(np.diff(points, axis=1), axis=-1).max()
+        assert abs(longest - math.hypot(height, width) / 4) < 1.5
 
     def statistics(points, widths):
         yield "strokes", (widths > 0).sum(axis=1)

@@ -57,8 +57,8 @@ def open_source(config: DataConfig, split: Split) -> "ReadableImages":
         wanted = config.train_split if split == "train" else config.validation_split
         source = _tfds(rest, config.directory, wanted)
     elif kind == "folder" and rest:
-        whole = bool(config.validation_source) and config.validation_source != config.source
-        source = FolderSource(rest, None if whole else split, config.validation_percent)
+        shared = _same_folder(config.source, config.validation_source or config.source)
+        source = FolderSource(rest, split if shared else None, config.validation_percent)
     else:
         raise DataError(
             f"data source '{text}' isn't known; use photographs, tfds:NAME (such as tfds:celeb_a) "
@@ -265,3 +265,9 @@ def _hash_percent(text: str) -> float:
     """A number in [0, 100) that depends on the text alone."""
     digest = hashlib.sha256(os.fsencode(text)).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 * 100
+
+
+def _same_folder(source: str, other: str) -> bool:
+    """Whether two sources name one folder, however they spell it: it must not be in both splits."""
+    folders = [Path(text.partition(":")[2]).expanduser().resolve() for text in (source, other)]
+    return folders[0] == folders[1]

@@ -135,7 +135,8 @@ def random_crop(
     height, width = photograph.shape[:2]
     box = (0.0, 0.0, float(width), float(height))
     if min_area is not None:
-        side = np.sqrt(rng.uniform(min_area, 1.0)) * min(height / size[0], width / size[1])
+        largest = min(height / size[0], width / size[1])
+        side = rng.uniform(np.sqrt(min_area), 1.0) * largest
         crop_height, crop_width = side * size[0], side * size[1]
         # Rounding can make the largest crop a hair larger than the photograph.
         top = rng.uniform(0, max(height - crop_height, 0))

@@ -178,9 +178,10 @@ def test_two_folders_are_taken_whole(tmp_path):
     assert validation.source.root.name == "b"
 
 
-def test_the_same_folder_twice_is_split(tmp_path):
-    touch(tmp_path, [f"{i}.jpg" for i in range(300)])
-    config = folder_config(tmp_path, validation_source=f"folder:{tmp_path}")
+@pytest.mark.parametrize("spelling", ["folder:{}", "folder:{}/", "folder:{}/below/.."])
+def test_the_same_folder_twice_is_split(tmp_path, spelling):
+    touch(tmp_path, [*(f"{i}.jpg" for i in range(299)), "below/0.jpg"])
+    config = folder_config(tmp_path, validation_source=spelling.format(tmp_path))
     assert len(open_source(config, "train")) + len(open_source(config, "validation")) == 300
 
 

@@ -341,6 +341,11 @@ def test_the_configuration_reaches_the_crop():
     np.testing.assert_array_equal(
         image, random_crop(photograph, (32, 32), None, np.random.default_rng(1))
     )
+    jittered = training_image(
+        photograph, np.random.default_rng(0), replace(config, color_jitter=1.0)
+    )
+    assert jittered.dtype == np.uint8
+    assert np.abs(jittered.astype(int) - image).mean() > 5
     config = DataConfig(size=(32, 32), min_area=1.0, flip=False)
     images = [training_image(photograph, np.random.default_rng(i), config) for i in range(20)]
     assert all(abs(extent(image, photograph)[3] - 120) < 4 for image in images)

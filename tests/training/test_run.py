@@ -122,24 +122,42 @@ def test_a_stopped_run_resumes_and_equals_one_that_never_stopped(
     assert_equal_runs(workdir, expected)
 
 
-def test_a_run_killed_at_random_moments_resumes_from_its_last_complete_checkpoint(
+def test_a_run_killed_at_any_moment_resumes_from_its_last_complete_checkpoint(
     uninterrupted, start_training, run_training, tmp_path
 ):
     expected, _ = uninterrupted
     workdir = tmp_path / "run"
     rng = random.Random(7)
-    # Checkpoints are written in the background while the next steps run, so that a random moment
-    # after one of these steps is often a moment within a save.
-    for step in (1, 3, 6, 9):
+    killed_while_saving = 0
+    for step in (1, 2, 5, 8):
         process = start_training("--workdir", str(workdir))
         wait_for_step(process, workdir, step)
-        time.sleep(rng.uniform(0, 0.3))
+        if step == 1:
+            time.sleep(rng.uniform(0, 0.3))
+        else:  # within the save that follows
+            wait_for_save(process, workdir)
         process.kill()
         process.communicate(timeout=60)
-        assert process.returncode in (-signal.SIGKILL, 0)
+        assert process.returncode == -signal.SIGKILL
+        killed_while_saving += bool(unfinished(workdir))
+    assert killed_while_saving > 0
     status, output = run_training("--workdir", str(workdir))
     assert status == 0, output
     assert_equal_runs(workdir, expected)
+    assert not unfinished(workdir)
+
+
+def unfinished(workdir: Path) -> list[Path]:
+    """Checkpoints that are being written, or were when the run was killed."""
+    return list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"))
+
+
+def wait_for_save(process, workdir: Path) -> None:
+    deadline = time.monotonic() + 240
+    while not unfinished(workdir):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_a_finished_run_started_again_goes_on_only_if_asked_for_more(
