@@ -53,10 +53,7 @@ class MaskConfig:
     reference_size: int = 256  # sizes below scale with the image's side / this; 0: never scale
     strokes: tuple[int, int] = (1, 3)  # fewest and most brush strokes
     vertices: tuple[int, int] = (4, 11)  # fewest and most segments of a stroke
-    brush_width: tuple[float, float] = (
-        12.0,
-        40.0,
-    )  # thinnest and (exclusive) thickest stroke, pixels
+    brush_width: tuple[float, float] = (12.0, 40.0)  # thinnest and thickest (exclusive), pixels
     box_size: tuple[int, int] = (128, 128)  # height and width of the box before jitter, pixels
     box_margin: int = 0  # smallest distance of the box from the border, pixels
     box_jitter: int = 32  # a side loses up to this much, pixels
@@ -167,9 +164,7 @@ class TrainConfig:
 class Config:
     """One experiment."""
 
-    workdir: str = (
-        "runs/deepfillv2"  # checkpoints, logs, pictures and weights; resumes if it exists
-    )
+    workdir: str = "runs/deepfillv2"  # checkpoints, logs, pictures, weights; resumes if it exists
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     masks: MaskConfig = field(default_factory=MaskConfig)
