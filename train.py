@@ -3,13 +3,14 @@
 python train.py [--config FILE] [--section.field value ...]
 """
 
+import signal
 import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from jax_inpaint.config import Config, parse_command_line
+from jax_inpaint.config import Config, ConfigError, parse_command_line
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.data.stream import training_batches
 from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
@@ -28,19 +29,24 @@ def main() -> int:
     config = parse_command_line(sys.argv[1:], QUICKSTART, __doc__)
     with StopRequest() as stop:
         try:
-            run(config, stop)
-        except (DataError, WorkdirError, NotFiniteError, ValueError) as error:
+            finished = run(config, stop)
+        except (ConfigError, DataError, WorkdirError, NotFiniteError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-    if stop.signal is None:
+        except KeyboardInterrupt:
+            print("stopped at once; the same command goes on from the last checkpoint")
+            return 128 + signal.SIGINT
+    if finished or stop.signal is None:
         return 0
     print(f"stopped by {stop.signal.name}; the same command goes on from here")
     return 128 + stop.signal
 
 
-def run(config: Config, stop: StopRequest) -> None:
-    """One run, told in order."""
-    # Devices: one CPU, one GPU or all of a pod; a batch is split over them.
+def run(config: Config, stop: StopRequest) -> bool:
+    """One run, told in order. Returns whether it came to its end."""
+    # Devices: one CPU, one GPU or several; a batch is split over them.
+    if jax.process_count() > 1:
+        raise ConfigError(f"train.py runs in one process, this is one of {jax.process_count()}")
     mesh = device_mesh()
     step_function = parallel_step(config, mesh)
 
@@ -61,24 +67,20 @@ def run(config: Config, stop: StopRequest) -> None:
         print(f"resuming {workdir} at step {first_step}")
 
     # Data: the stream begins where the state stands.
-    batches = training_batches(
-        config.data,
-        config.train.batch_size,
-        config.train.seed,
-        first_step,
-        jax.process_index(),
-        jax.process_count(),
-    )
+    batches = training_batches(config.data, config.train.batch_size, config.train.seed, first_step)
 
     # Loop.
     try:
         state = train(config, state, step_function, batches, validation, checkpoints, workdir, stop)
     finally:
         batches.close()
-    if stop.signal is None:
-        print_comparison(validation, state.ema)
-        print(f"\nlast picture: {max((workdir / 'pictures').iterdir())}")
-        print(f"weights: {workdir / FILE_NAME}")
+    if int(state.step) < config.train.steps:
+        return False
+    print_comparison(validation, state.ema)
+    for picture in sorted((workdir / "pictures").iterdir())[-1:]:
+        print(f"\nlast picture: {picture}")
+    print(f"weights: {workdir / FILE_NAME}")
+    return True
 
 
 def print_comparison(validation: Validation, params: Params) -> None:

@@ -1,8 +1,8 @@
 """DeepFillv2 on Places2 as its authors trained it.
 
 Reproduces: the official recipe (Yu et al., ICCV 2019, and the released inpaint.yml): width 24,
-256x256 crops, box and brush masks, L1 and hinge losses 1 : 1, Adam 1e-4 (0.5, 0.999), batch 16. Two
-choices differ on purpose: every image of a batch has a mask of its own, and images may be mirrored.
+256x256 images, box and brush masks, L1 and hinge losses 1 : 1, Adam 1e-4 (0.5, 0.999), batch 16.
+Where it departs on purpose is listed in docs/architecture.md under "Departures".
 
 Cost: the authors trained for about 5 days on one GPU.
 
@@ -10,15 +10,15 @@ Cost: the authors trained for about 5 days on one GPU.
     python train.py --config configs/deepfillv2_places2.py
 
 Expect (another implementation's figure for this architecture on Places365, free-form masks, 100k
-steps of 8 GPUs x 2 images, mmagic): hole L1 8.6 %, composite PSNR 22.4 dB. The discriminator's loss
-settles near 1, which is the hinge loss at chance: that isn't a fault. If the coarse stage stays
-grey, try --objective.adversarial 0.1.
+steps of 8 GPUs x 2 images, mmagic): hole L1 8.6 %. The discriminator's loss settles near 1, which
+is the hinge loss at chance: that isn't a fault. If the coarse stage stays grey, try
+--objective.adversarial 0.1.
 """
 
 from jax_inpaint.config import Config, DataConfig, TrainConfig
 
 config = Config(
     workdir="runs/deepfillv2_places2",
-    data=DataConfig(source="tfds:places365_small", size=(256, 256), threads=16),
+    data=DataConfig(source="tfds:places365_small", size=(256, 256), min_area=1.0, threads=16),
     train=TrainConfig(steps=1_000_000, batch_size=16, validation_images=512),
 )

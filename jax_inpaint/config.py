@@ -5,6 +5,7 @@ The comment behind a field is its help text on the command line.
 
 import argparse
 import dataclasses
+import math
 import runpy
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,12 @@ from typing import Any, Literal
 import tyro
 
 T = typing.TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """Fields that don't go together, or not with this machine."""
+
+
 Dtype = Literal["float32", "bfloat16"]
 SpectralGradient = Literal["official", "sigma"]
 
@@ -115,6 +122,10 @@ class ObjectiveConfig:
     refined_l1: float = 1.0  # |image - refined|
     adversarial: float = 1.0  # hinge loss of the composite, -mean(logits)
 
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            _require(0 <= value < math.inf, f"objective.{name}", value, ">= 0 and finite")
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -128,7 +139,9 @@ class OptimizerConfig:
     clip_norm: float = 0.0  # largest global gradient norm; 0: no clipping
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+        _require(
+            0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "> 0, finite"
+        )
         _require(0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)")
         _require(0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)")
         _require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, ">= 0")
@@ -140,9 +153,9 @@ class TrainConfig:
     """The run."""
 
     steps: int = 1_000_000  # steps in all, those of earlier sessions of this run included
-    batch_size: int = 16  # images a step, over all devices and processes
+    batch_size: int = 16  # images a step, over all devices
     seed: int = 0  # everything random is a function of (seed, step, purpose)
-    initial_gain: float = 1.0  # first kernels of the generator over Glorot's; 1 is official
+    initial_gain: float = 1.0  # initial kernels of the generator over Glorot's; 1 is official
     ema_decay: float = 0.999  # of the averaged generator that validates and is released
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"  # how the step spreads over devices
     log_every: int = 50  # steps between lines of metrics.jsonl and TensorBoard points

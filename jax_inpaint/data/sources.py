@@ -57,7 +57,7 @@ def open_source(config: DataConfig, split: Split) -> "ReadableImages":
         wanted = config.train_split if split == "train" else config.validation_split
         source = _tfds(rest, config.directory, wanted)
     elif kind == "folder" and rest:
-        shared = _same_folder(config.source, config.validation_source or config.source)
+        shared = _share_folder(config.source, config.validation_source or config.source)
         source = FolderSource(rest, split if shared else None, config.validation_percent)
     else:
         raise DataError(
@@ -90,8 +90,6 @@ class ReadableImages:
             raise IndexError(f"image {index} of {len(self)}")
         for candidate in range(index, index + len(self)):
             candidate %= len(self)
-            if candidate in self.skipped:
-                continue
             try:
                 image = self.source[candidate]
             except ImageFileError as error:
@@ -267,7 +265,17 @@ def _hash_percent(text: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64 * 100
 
 
-def _same_folder(source: str, other: str) -> bool:
-    """Whether two sources name one folder, however they spell it: it must not be in both splits."""
-    folders = [Path(text.partition(":")[2]).expanduser().resolve() for text in (source, other)]
-    return folders[0] == folders[1]
+def _share_folder(source: str, other: str) -> bool:
+    """Whether two sources are the same folder, however it is spelled.
+
+    Raises:
+        DataError: if one is inside the other, so that photographs would be on both sides.
+    """
+    a, b = (Path(text.partition(":")[2]).expanduser().resolve() for text in (source, other))
+    both = source.startswith("folder:") and other.startswith("folder:")
+    if both and a != b and (a.is_relative_to(b) or b.is_relative_to(a)):
+        raise DataError(
+            f"{source} and {other}: one folder is inside the other, so photographs would be in "
+            "training and validation; put them side by side"
+        )
+    return a == b

@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from jax_inpaint.config import DataConfig
+from jax_inpaint.config import ConfigError, DataConfig
 from jax_inpaint.data.augmentation import jitter_color
 from jax_inpaint.data.sources import open_source
 
@@ -39,10 +39,10 @@ def training_batches(
 
     Raises:
         DataError: if the source can't be used; from ``next`` if none of its images can.
-        ValueError: if the processes can't share a batch evenly.
+        ConfigError: if the processes can't share a batch evenly.
     """
     if batch_size % process_count:
-        raise ValueError(
+        raise ConfigError(
             f"train.batch_size {batch_size} must be a multiple of the {process_count} processes"
         )
     batches = (

@@ -12,7 +12,7 @@ from jax_inpaint.files import write_atomically
 from jax_inpaint.training.state import TrainState
 
 # What a run can't change when it goes on: these shape the state and the meaning of its numbers.
-_FIXED = ("generator", "discriminator")
+_FIXED = ("generator.width", "generator.sketch", "discriminator.width")
 
 
 class WorkdirError(ValueError):
@@ -33,7 +33,7 @@ def open_workdir(config: Config) -> Path:
     path = workdir / "config.json"
     if path.exists():
         changed = changes(config)
-        fixed = [line for line in changed if line.split(".")[0] in _FIXED]
+        fixed = [line for line in changed if line.split(":")[0] in _FIXED]
         if fixed:
             raise WorkdirError(
                 f"{workdir} holds the run of another model:\n  "
@@ -56,6 +56,8 @@ def changes(config: Config) -> list[str]:
         return []
     try:
         before = json.loads(path.read_text())
+        if not isinstance(before, dict):
+            raise ValueError("it holds no object")
     except ValueError as error:
         raise WorkdirError(f"{path} isn't a run's configuration ({error})") from error
     return differences(before, to_dict(config))
@@ -76,13 +78,13 @@ class Checkpoints:
                     [
                         policies.LatestN(keep),
                         policies.BestN(
-                            get_metric_fn=lambda metrics: -metrics["hole_l1"],
+                            get_metric_fn=_score,
                             n=1,
                             keep_checkpoints_without_metrics=False,
                         ),
                     ]
                 ),
-                best_fn=lambda metrics: -metrics["hole_l1"],
+                best_fn=_score,
                 cleanup_tmp_directories=True,
             ),
         )
@@ -120,14 +122,14 @@ class Checkpoints:
         )
 
     def latest_step(self) -> int | None:
-        """Steps done at the last complete checkpoint."""
+        """Steps done at the last checkpoint, complete once :meth:`close` returns."""
         return self._manager.latest_step()
-
-    def best_step(self) -> int | None:
-        """Steps done at the checkpoint that validated best."""
-        return self._manager.best_step()
 
     def close(self) -> None:
         """Waits until all is on disk."""
         self._manager.wait_until_finished()
         self._manager.close()
+
+
+def _score(figures: dict[str, float]) -> float:
+    return -figures["hole_l1"]

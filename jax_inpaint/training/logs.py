@@ -15,10 +15,11 @@ from jax_inpaint.images import Picture, to_uint8, write_picture
 
 
 class RunLog:
-    """Writes to a workdir; only the first process of a run makes one.
+    """Writes to a workdir.
 
-    ``metrics.jsonl`` has a line for every logged step. A run that resumes at an earlier step than
-    was logged drops the lines in between, so that the file reads as if it had never stopped.
+    ``metrics.jsonl`` has a line for every logged step, with means over the steps since the line
+    before (or since the run resumed). A run that resumes at an earlier step than was logged drops
+    the lines after it, so that no step is there twice.
     """
 
     def __init__(self, workdir: Path, first_step: int, steps: int, batch_size: int):

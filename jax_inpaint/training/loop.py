@@ -24,7 +24,7 @@ class NotFiniteError(RuntimeError):
 
 
 class StopRequest:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop; a second Ctrl-C stops at once.
+    """Turns Ctrl-C and SIGTERM into a wish to stop; a Ctrl-C after that stops at once.
 
     Example:
         >>> with StopRequest() as stop:
@@ -69,7 +69,8 @@ def train(
 ) -> TrainState:
     """Runs from ``state.step`` to ``train.steps``, or until a stop is requested.
 
-    Either way the last state is saved. Metrics of a step are read while the next one computes.
+    Either way the last state is saved; on a stop at once, without validation. Metrics of a step are
+    read while the next one computes.
 
     Raises:
         NotFiniteError: names the step and the quantity; the last good checkpoint stays.
@@ -79,9 +80,7 @@ def train(
     log = RunLog(workdir, first, settings.steps, settings.batch_size)
     window: list[dict[str, float]] = []
 
-    def look(step: int, metrics: Metrics) -> None:
-        """Reads a step's metrics, which waits for it; logs their mean over the last steps."""
-        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+    def require_finite(step: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             if not math.isfinite(value):
                 saved = checkpoints.latest_step()
@@ -90,6 +89,11 @@ def train(
                     f"step {step}: {name} is {value}; stopped, {kept} in {workdir}. "
                     "A lower learning rate or clip_norm may help."
                 )
+
+    def look(step: int, metrics: Metrics) -> None:
+        """Reads a step's metrics, which waits for it; logs their mean over the last steps."""
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        require_finite(step, values)
         log.progress(values)
         window.append(values)
         if step % settings.log_every == 0:
@@ -99,6 +103,7 @@ def train(
     def save(step: int, state: TrainState, validate: bool) -> None:
         figures = validation(state.ema) if validate else None
         if figures:
+            require_finite(step, figures)
             log.scalars(step, figures)
             log.say(
                 f"step {step}: held-out hole L1 {100 * figures['hole_l1']:.2f} %, "
@@ -108,7 +113,7 @@ def train(
         save_weights(workdir / FILE_NAME, config.generator, state.ema)
 
     pending: tuple[int, Metrics] | None = None
-    step = first
+    step = saved_step = first
     try:
         while step < settings.steps and stop.signal is None:
             state, metrics = step_function(state, next(batches))
@@ -117,17 +122,19 @@ def train(
                 look(*pending)
             pending = (step, metrics)
             last = step == settings.steps
-            due = last or step % settings.checkpoint_every == 0
+            checkpoint_due = last or step % settings.checkpoint_every == 0
             picture_due = last or step % settings.image_every == 0
-            if due or picture_due:
+            if checkpoint_due or picture_due:
                 look(*pending)  # nothing that isn't finite is ever saved or shown
                 pending = None
-            if picture_due:
+            if checkpoint_due:
+                save(step, state, validate=last or stop.signal is None)
+                saved_step = step
+            if picture_due and (last or stop.signal is None):
                 log.grid(step, validation.grid(state.ema), COLUMNS)
-            if due:
-                save(step, state, validate=True)
         if pending:
             look(*pending)
+        if step > saved_step:  # asked to stop: save at once, without validation
             save(step, state, validate=False)
     finally:
         log.close()

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jax_inpaint.config import Config
+from jax_inpaint.config import Config, ConfigError
 from jax_inpaint.training.state import TrainState
 from jax_inpaint.training.step import Metrics, make_train_step
 
@@ -33,11 +33,11 @@ def parallel_step(
     it must not be used afterwards.
 
     Raises:
-        ValueError: if the devices can't share the batch evenly.
+        ConfigError: if the devices can't share the batch evenly.
     """
     mode = config.train.parallel
     if config.train.batch_size % mesh.size:
-        raise ValueError(
+        raise ConfigError(
             f"train.batch_size {config.train.batch_size} must be a multiple of the number of "
             f"devices, {mesh.size}"
         )

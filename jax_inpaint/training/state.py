@@ -59,7 +59,8 @@ def init_state(config: Config) -> TrainState:
 
     # Runs once: optimising it would take several times as long as all the rest of it.
     quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    return jax.jit(init, compiler_options=quick)(jax.random.key(config.train.seed))
+    options = quick if jax.default_backend() == "cpu" else None
+    return jax.jit(init, compiler_options=options)(jax.random.key(config.train.seed))
 
 
 def build_optimizers(

@@ -139,6 +139,9 @@ def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
         )
         generator_params = optax.apply_updates(state.generator, updates)
 
+        # Finite gradients don't make finite parameters; the loop looks at this before it saves.
+        metrics["parameter_norm"] = optax.tree.norm((generator_params, discriminator_params))
+
         # Early on, a long average would remember little but the random start.
         decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
         ema = jax.tree.map(

@@ -57,10 +57,11 @@ class Validation:
 
     def figures(self, composites: np.ndarray) -> dict[str, float]:
         """Mean over the images of L1 (in [0, 1]), PSNR (dB) and SSIM inside the holes."""
-        return {
-            name: float(jnp.mean(value))
-            for name, value in _figures(composites, self.images, self.masks).items()
-        }
+        parts = []
+        for start in range(0, len(composites), self._batch):
+            batch = slice(start, start + self._batch)
+            parts.append(_figures(composites[batch], self.images[batch], self.masks[batch]))
+        return {name: float(np.concatenate([p[name] for p in parts]).mean()) for name in parts[0]}
 
     def __call__(self, params: Params) -> dict[str, float]:
         """:meth:`figures` of a generator's parameters."""

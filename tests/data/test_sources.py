@@ -185,6 +185,14 @@ def test_the_same_folder_twice_is_split(tmp_path, spelling):
     assert len(open_source(config, "train")) + len(open_source(config, "validation")) == 300
 
 
+def test_a_validation_folder_inside_the_training_folder_is_refused(tmp_path):
+    touch(tmp_path, ["a/1.jpg", "a/val/2.jpg"])
+    config = folder_config(tmp_path / "a", validation_source=f"folder:{tmp_path / 'a' / 'val'}")
+    for split in ("train", "validation"):
+        with pytest.raises(DataError, match="inside the other"):
+            open_source(config, split)
+
+
 def test_folders_that_cant_be_used_say_why(tmp_path):
     (tmp_path / "empty" / "below").mkdir(parents=True)
     touch(tmp_path, ["few/1.png", "hidden/.a.png", "note.txt"])
