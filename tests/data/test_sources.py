@@ -23,6 +23,7 @@ from jax_inpaint.data.sources import (
     TFDSSource,
     open_source,
 )
+from jax_inpaint.images import ImageFileError
 
 
 def save(path, image, **options):
@@ -274,17 +275,21 @@ def test_threads_name_a_skipped_image_once(mixed_folder, caplog):
     assert len(caplog.records) == len(source.skipped) == 6
 
 
-def test_a_skipped_image_isnt_read_again(mixed_folder, monkeypatch):
-    source = everything(mixed_folder)
-    for index in range(9):
-        source[index]
-    read = []
-    monkeypatch.setattr(
-        FolderSource, "__getitem__", lambda self, index: read.append(index) or plain(index)
-    )
-    for index in range(9):
-        source[index]
-    assert read == [0, 3, 3, 3, 7, 7, 7, 7, 0]
+def test_passing_trouble_with_a_file_does_not_change_what_is_read_later(tmp_path, monkeypatch):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", noise())
+    source = everything(tmp_path)
+    expected = [source[i] for i in range(3)]
+
+    def out_of_reach(self, index):
+        raise ImageFileError("the network is away")
+
+    with monkeypatch.context() as away:
+        away.setattr(FolderSource, "__getitem__", out_of_reach)
+        with pytest.raises(DataError, match="none of the 3"):
+            source[1]
+    for i in range(3):
+        np.testing.assert_array_equal(source[i], expected[i])
 
 
 def test_a_size_that_suffices_is_taken(tmp_path, caplog):
