@@ -20,7 +20,7 @@ class FillError(ValueError):
 
 
 class Inpainter:
-    """A generator with its weights, ready for pictures.
+    """A generator with its weights, ready for pictures; one that takes a sketch gets an empty one.
 
     Example:
         >>> inpainter = Inpainter.load("runs/quickstart")  # doctest: +SKIP
