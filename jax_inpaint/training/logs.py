@@ -1,6 +1,7 @@
 """What a run shows: a progress bar, metrics.jsonl, TensorBoard and picture grids."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,9 @@ class RunLog:
         tqdm.write(text)
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Appends to metrics.jsonl and TensorBoard."""
-        self._jsonl.write(json.dumps({"step": step, **values}) + "\n")
+        """Appends to metrics.jsonl and TensorBoard; JSON has no infinity, so that becomes null."""
+        entries = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self._jsonl.write(json.dumps({"step": step, **entries}) + "\n")
         self._jsonl.flush()
         for name, value in values.items():
             self._tensorboard.add_scalar(name, value, step)

@@ -21,6 +21,15 @@ def test_a_resumed_log_drops_what_lies_after_its_step_and_half_written_lines(tmp
     ]
 
 
+def test_an_infinite_psnr_is_null_in_json(tmp_path):
+    log = RunLog(tmp_path, first_step=0, steps=10, batch_size=2)
+    log.scalars(1, {"hole_l1": 0.0, "hole_psnr": float("inf")})
+    log.close()
+    line = (tmp_path / "metrics.jsonl").read_text()
+    assert json.loads(line) == {"step": 1, "hole_l1": 0.0, "hole_psnr": None}
+    assert "Infinity" not in line
+
+
 def test_titles_stand_above_the_picture():
     picture = np.full((8, 120, 3), 7, np.uint8)
     titled = add_titles(picture, ("left", "right"))
