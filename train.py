@@ -12,11 +12,13 @@ import numpy as np
 
 from jax_inpaint.config import Config, ConfigError, parse_command_line
 from jax_inpaint.data.sources import DataError
-from jax_inpaint.data.stream import training_batches
 from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
+from jax_inpaint.losses.terms import load_feature_networks
+from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.training.checkpoint import Checkpoints, WorkdirError, changes, open_workdir
 from jax_inpaint.training.loop import NotFiniteError, StopRequest, describe, train
 from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
+from jax_inpaint.training.stages import StagedBatches
 from jax_inpaint.training.state import Params, init_state
 from jax_inpaint.training.validation import Validation
 from jax_inpaint.weights import FILE_NAME
@@ -30,7 +32,14 @@ def main() -> int:
     with StopRequest() as stop:
         try:
             finished = run(config, stop)
-        except (ConfigError, DataError, WorkdirError, NotFiniteError, OSError) as error:
+        except (
+            ConfigError,
+            DataError,
+            TensorFileError,
+            WorkdirError,
+            NotFiniteError,
+            OSError,
+        ) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
@@ -48,7 +57,9 @@ def run(config: Config, stop: StopRequest) -> bool:
     if jax.process_count() > 1:
         raise ConfigError(f"train.py runs in one process, this is one of {jax.process_count()}")
     mesh = device_mesh()
-    step_function = parallel_step(config, mesh)
+    step_function = parallel_step(
+        config, mesh, load_feature_networks(config.objective.terms, config.features)
+    )
 
     # Held-out images; a source that can't be used is found out before anything is written.
     validation = Validation(config)
@@ -67,7 +78,7 @@ def run(config: Config, stop: StopRequest) -> bool:
         print(f"resuming {workdir} at step {first_step}")
 
     # Data: the stream begins where the state stands.
-    batches = training_batches(config.data, config.train.batch_size, config.train.seed, first_step)
+    batches = StagedBatches(config, first_step)
 
     # Loop.
     try:
@@ -83,11 +94,11 @@ def run(config: Config, stop: StopRequest) -> bool:
     return True
 
 
-def print_comparison(validation: Validation, params: Params) -> None:
+def print_comparison(validation: Validation, variables: Params) -> None:
     """The trained model beside what needs no training, inside the holes of held-out images."""
     images, masks = np.asarray(validation.images), np.asarray(validation.masks)
     rows = {
-        "this model": validation(params),
+        "this model": validation(variables),
         "OpenCV Telea": validation.figures(fill_telea(images, masks)),
         "mean colour": validation.figures(fill_mean_color(images, masks)),
     }

@@ -15,10 +15,18 @@ is the hinge loss at chance: that isn't a fault. If the coarse stage stays grey,
 --objective.adversarial 0.1.
 """
 
-from jax_inpaint.config import Config, DataConfig, TrainConfig
+from jax_inpaint.config import Config, DataConfig, GanConfig, ObjectiveConfig, TrainConfig
+from jax_inpaint.losses.terms import L1, Adversarial
+from jax_inpaint.models.deepfillv2 import DeepFillV2Config
+from jax_inpaint.models.sn_patchgan import SNPatchGANConfig
 
 config = Config(
     workdir="runs/deepfillv2_places2",
+    generator=DeepFillV2Config(width=24),
+    discriminator=SNPatchGANConfig(width=64),
+    objective=ObjectiveConfig(
+        terms=(L1(1.0, "coarse"), L1(1.0, "refined"), Adversarial(1.0)), gan=GanConfig(loss="hinge")
+    ),
     data=DataConfig(source="tfds:places365_small", size=(256, 256), min_area=1.0, threads=16),
     train=TrainConfig(steps=1_000_000, batch_size=16, validation_images=512),
 )

@@ -14,21 +14,22 @@ Cost and figures to expect: README.md.
 from jax_inpaint.config import (
     Config,
     DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
     ObjectiveConfig,
     OptimizerConfig,
     TrainConfig,
 )
+from jax_inpaint.losses.terms import L1, Adversarial
+from jax_inpaint.models.deepfillv2 import DeepFillV2Config
+from jax_inpaint.models.sn_patchgan import SNPatchGANConfig
 
 config = Config(
     workdir="runs/quickstart",
-    generator=GeneratorConfig(width=16),
-    discriminator=DiscriminatorConfig(width=32),
+    generator=DeepFillV2Config(width=16),
+    discriminator=SNPatchGANConfig(width=32),
     data=DataConfig(
         source="photographs", size=(64, 64), min_area=0.03, color_jitter=1.0, threads=2
     ),
-    objective=ObjectiveConfig(adversarial=0.02),
+    objective=ObjectiveConfig(terms=(L1(1.0, "coarse"), L1(1.0, "refined"), Adversarial(0.02))),
     generator_optimizer=OptimizerConfig(
         learning_rate=1e-3, beta1=0.9, schedule="cosine", warmup_steps=20
     ),

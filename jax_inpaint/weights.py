@@ -8,7 +8,7 @@ Any safetensors reader opens it. Tensors are float32 named by their path, such a
 import json
 import os
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -17,30 +17,40 @@ import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from jax_inpaint.config import Dtype, GeneratorConfig, from_dict, to_dict
+from jax_inpaint.config import GeneratorConfig, from_dict, to_dict
 from jax_inpaint.files import write_atomically
-from jax_inpaint.models import build_generator
+from jax_inpaint.models import GENERATORS
 
 FILE_NAME = "weights.safetensors"
 
-_ORIGIN = {"format": "jax_inpaint", "architecture": "deepfillv2"}
+_FORMAT = "jax_inpaint"
+
+Variables = dict[str, Any]  # "params", and "batch_stats" (empty without batch norm)
 
 
 class WeightsError(ValueError):
     """A weights file that can't be used; the message names it and says why."""
 
 
-def save_weights(path: str | os.PathLike[str], config: GeneratorConfig, params: Any) -> None:
-    """Writes a generator's parameters and configuration, atomically; replaces an older file."""
+def save_weights(
+    path: str | os.PathLike[str], config: GeneratorConfig, variables: Variables
+) -> None:
+    """Writes a generator's variables and configuration, atomically; replaces an older file."""
     tensors = {
         name: np.ascontiguousarray(value)
-        for name, value in traverse_util.flatten_dict(jax.device_get(params), sep=".").items()
+        for collection in jax.device_get(variables).values()
+        for name, value in traverse_util.flatten_dict(collection, sep=".").items()
     }
-    header = {**_ORIGIN, "config": json.dumps(to_dict(config))}
+    values = to_dict(config)
+    header = {
+        "format": _FORMAT,
+        "architecture": values.pop("architecture"),
+        "config": json.dumps(values),
+    }
     write_atomically(Path(path), safetensors.numpy.save(tensors, header))
 
 
-def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, dict[str, Any]]:
+def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variables]:
     """Reads what :func:`save_weights` wrote.
 
     Args:
@@ -61,7 +71,8 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, dict[st
         path.open("rb").close()  # says why it fails; safe_open would say that there is no such file
         with safetensors.safe_open(path, framework="numpy") as file:
             config = _read_config(path, file.metadata() or {})
-            _check_tensors(path, config, file)
+            shapes = _shapes(config)
+            _check_tensors(path, shapes, file)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file") from None
@@ -71,39 +82,52 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, dict[st
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{path}: {name} holds NaN or infinity; the training run diverged")
-    return config, traverse_util.unflatten_dict(tensors, sep=".")
+    variables = {
+        collection: traverse_util.unflatten_dict({name: tensors[name] for name in names}, sep=".")
+        for collection, names in shapes.items()
+    }
+    return config, variables
 
 
 def _read_config(path: Path, header: dict[str, str]) -> GeneratorConfig:
-    origin = {name: header.get(name) for name in _ORIGIN}
-    if origin != _ORIGIN:
+    if header.get("format") != _FORMAT:
         raise WeightsError(
-            f"{path} holds no weights of jax_inpaint: its header has {origin} instead of {_ORIGIN}"
+            f"{path} holds no weights of jax_inpaint: its header's format is "
+            f"{header.get('format')!r} instead of {_FORMAT!r}; `jax-inpaint convert` reads the "
+            "checkpoints of other systems"
+        )
+    architecture = header.get("architecture", "")
+    kind = GENERATORS.get(architecture)
+    if kind is None:
+        raise WeightsError(
+            f"{path} is for the architecture {architecture!r}, which isn't one of "
+            f"{', '.join(GENERATORS)}; was it written by a newer version?"
         )
     text = header.get("config", "")
     try:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("it isn't an object")
-        for name, default in to_dict(GeneratorConfig()).items():
-            value = values.get(name, default)
-            if type(value) is not type(default):
-                raise ValueError(f"{name} is {value!r}, no {type(default).__name__}")
-        if values.get("compute_dtype", "float32") not in get_args(Dtype):
-            raise ValueError(f"compute_dtype is {values['compute_dtype']}, not {get_args(Dtype)}")
-        config = from_dict(GeneratorConfig, values)
+        for field, type_hint in get_type_hints(kind).items():
+            if field in values:
+                _check_type(field, values[field], type_hint)
+        return from_dict(kind, values)
     except ValueError as error:
         raise WeightsError(
             f"{path}: the header's config {text!r} can't be used ({error})"
         ) from error
-    return config
 
 
-def _check_tensors(path: Path, config: GeneratorConfig, file: Any) -> None:
-    expected = {
-        name: f"F32 {shape}"
-        for name, shape in traverse_util.flatten_dict(_shapes(config), sep=".").items()
-    }
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ValueError(f"{name} is {value!r}, not one of {get_args(hint)}")
+    elif isinstance(hint, type) and type(value) is not hint:
+        raise ValueError(f"{name} is {value!r}, no {hint.__name__}")
+
+
+def _check_tensors(path: Path, shapes: dict[str, dict[str, tuple[int, ...]]], file: Any) -> None:
+    expected = {name: f"F32 {shape}" for part in shapes.values() for name, shape in part.items()}
     found = {}
     for name in file.keys():  # noqa: SIM118
         tensor = file.get_slice(name)
@@ -118,8 +142,18 @@ def _check_tensors(path: Path, config: GeneratorConfig, file: Any) -> None:
         raise WeightsError(f"{path} doesn't fit its own config: {'; '.join(wrong[:5])}{more}")
 
 
-def _shapes(config: GeneratorConfig) -> dict[str, Any]:
-    image, mask = jnp.zeros((1, 16, 16, 3)), jnp.zeros((1, 16, 16, 1))
-    sketch = mask if config.sketch else None
-    params = jax.eval_shape(build_generator(config).init, jax.random.key(0), image, mask, sketch)
-    return jax.tree.map(lambda leaf: leaf.shape, params["params"])
+def _shapes(config: GeneratorConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """By collection and name."""
+    side = config.multiple * 2
+    image, mask = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, 1))
+    sketch = mask if config.takes_sketch else None
+    variables = jax.eval_shape(config.build().init, jax.random.key(0), image, mask, sketch)
+    return {
+        collection: {
+            name: leaf.shape
+            for name, leaf in traverse_util.flatten_dict(
+                variables.get(collection, {}), sep="."
+            ).items()
+        }
+        for collection in ("params", "batch_stats")
+    }

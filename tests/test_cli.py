@@ -13,11 +13,10 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 from jax_inpaint import cli
-from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import Picture, read_picture, write_picture
 from jax_inpaint.inference import inpainter
 from jax_inpaint.inference.inpainter import Inpainter
-from jax_inpaint.models import build_generator
+from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.weights import load_weights, save_weights
 
 HEIGHT, WIDTH = 13, 22
@@ -44,15 +43,15 @@ def colours():
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory):
     """The folder of a run with the weights of a tiny generator."""
-    config = GeneratorConfig(width=4)
+    config = DeepFillV2Config(width=4)
     image, mask = np.zeros((1, 16, 16, 3), np.float32), np.zeros((1, 16, 16, 1), np.float32)
-    shapes = jax.eval_shape(build_generator(config).init, jax.random.key(0), image, mask)
+    shapes = jax.eval_shape(config.build().init, jax.random.key(0), image, mask)
     random = np.random.default_rng(0)
     params = jax.tree.map(
         lambda leaf: random.normal(0, 0.3, leaf.shape).astype(np.float32), shapes["params"]
     )
     folder = tmp_path_factory.mktemp("run")
-    save_weights(folder / "weights.safetensors", config, params)
+    save_weights(folder / "weights.safetensors", config, {"params": params})
     return folder
 
 

@@ -1,18 +1,19 @@
 """The stream of batches: crops of photographs as a function of (seed, step), fed by Grain."""
 
+import math
 import multiprocessing
 import os
 import signal
 import threading
 from functools import partial
 
+import cv2
 import grain
 import numpy as np
 from absl import flags
 from PIL import Image
 
-from jax_inpaint.config import ConfigError, DataConfig
-from jax_inpaint.data.augmentation import jitter_color
+from jax_inpaint.config import ConfigError, DataConfig, MaskConfig
 from jax_inpaint.data.sources import open_source
 
 
@@ -23,19 +24,23 @@ def training_batches(
     first_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> grain.DatasetIterator[np.ndarray]:
-    """Endless batches of images, uint8 (batch_size / process_count, height, width, 3).
+    masks: MaskConfig | None = None,
+) -> grain.DatasetIterator[dict[str, np.ndarray]]:
+    """Endless batches ``{"image": uint8 (batch_size / process_count, height, width, 3)}``.
 
-    Photographs are shuffled anew each time round. Batch ``n`` is the same whether the stream
+    With masks of kind ``folder`` there is also ``"mask"``, uint8 (..., 1): 1 in the hole, else 0.
+
+    Photographs are shuffled anew each time round, masks are drawn anew each time. Batch ``n`` is the same whether the stream
     started at 0 or at ``n``, however many workers read it; the processes' batches side by side are
     the batch of a single process. ``close()`` ends the threads and workers.
 
     Args:
         config: source, size and augmentation.
         batch_size: images a step over all processes.
-        seed: decides order, crops and flips.
+        seed: decides order, crops, flips and masks.
         first_step: batches to leave out, without reading them.
         process_index, process_count: which share of every batch to give.
+        masks: where masks come from; those of other kinds are drawn in the step.
 
     Raises:
         DataError: if the source can't be used; from ``next`` if none of its images can.
@@ -45,15 +50,23 @@ def training_batches(
         raise ConfigError(
             f"train.batch_size {batch_size} must be a multiple of the {process_count} processes"
         )
-    batches = (
+    examples = (
         grain.MapDataset.source(open_source(config, "train"))
         .seed(seed)
         .shuffle()
         .repeat()
-        .random_map(partial(training_image, config=config))
-        # Nothing endless has a remainder; counting one overflows for batches of one.
-        .batch(batch_size // process_count, drop_remainder=True)
+        .random_map(partial(training_example, config=config))
     )
+    if masks is not None and masks.kind == "folder":
+        sharing = 1 if masks.per_image else batch_size
+        from jax_inpaint.data.mask_files import MaskFiles
+
+        files = MaskFiles(masks.folder)
+        examples = examples.map_with_index(
+            partial(_with_mask, files=files, size=config.size, seed=seed, sharing=sharing)
+        )
+    # Nothing endless has a remainder; counting one overflows for batches of one.
+    batches = examples.batch(batch_size // process_count, drop_remainder=True)
     mine = batches[first_step * process_count + process_index :: process_count]
     ahead = 2 * config.threads
     stream = mine.to_iter_dataset(grain.ReadOptions(config.threads, prefetch_buffer_size=ahead))
@@ -106,15 +119,36 @@ def validation_images(config: DataConfig, count: int) -> np.ndarray:
     )
 
 
+def training_example(
+    photograph: np.ndarray, rng: np.random.Generator, config: DataConfig
+) -> dict[str, np.ndarray]:
+    """What a batch is made of."""
+    return {"image": training_image(photograph, rng, config)}
+
+
+def _with_mask(
+    index: int,
+    example: dict[str, np.ndarray],
+    files: "MaskFiles",
+    size: tuple[int, int],
+    seed: int,
+    sharing: int,
+) -> dict[str, np.ndarray]:
+    """Example ``index`` of the stream with a random mask; ``sharing`` in a row have the same."""
+    from jax_inpaint.data.mask_files import training_mask
+
+    rng = np.random.default_rng((seed, index // sharing))
+    mask = training_mask(files[int(rng.integers(len(files)))], size, rng)
+    return {**example, "mask": mask}
+
+
 def training_image(
     photograph: np.ndarray, rng: np.random.Generator, config: DataConfig
 ) -> np.ndarray:
-    """A crop of the photograph at the training size, perhaps mirrored, perhaps in other colours."""
+    """A crop of the photograph at the training size, perhaps turned, stretched and mirrored."""
     min_area = config.min_area if config.crop == "random" else None
-    image = random_crop(photograph, config.size, min_area, rng)
-    if config.flip and rng.random() < 0.5:
-        image = image[:, ::-1]
-    return jitter_color(image, config.color_jitter, rng) if config.color_jitter else image
+    image = random_crop(photograph, config.size, min_area, rng, config.rotation, config.stretch)
+    return image[:, ::-1] if config.flip and rng.random() < 0.5 else image
 
 
 def random_crop(
@@ -122,27 +156,74 @@ def random_crop(
     size: tuple[int, int],
     min_area: float | None,
     rng: np.random.Generator,
+    rotation: float = 0.0,
+    stretch: float = 0.0,
 ) -> np.ndarray:
-    """A random resized crop, bilinear with antialiasing.
+    """A random resized crop, bilinear with antialiasing; all of it is inside the photograph.
 
     Args:
         photograph: uint8 (H, W, 3).
         size: height and width of the result.
-        min_area: the crop covers between this share and all of the largest rectangle of the
-            result's proportions; nothing is distorted. None squeezes the whole photograph.
-        rng: draws the size and place.
+        min_area: the crop covers between this share and all of the largest one that fits the
+            photograph, turned and stretched as it is. None squeezes the whole photograph.
+        rng: draws the size and place, and before them angle and stretch.
+        rotation: the crop is turned by up to this angle to either side, degrees.
+        stretch: the photograph's proportions change by a factor of up to 1 + ``stretch``, either
+            way; its logarithm is uniform. The crop is turned in the stretched photograph.
     """
     height, width = photograph.shape[:2]
-    box = (0.0, 0.0, float(width), float(height))
-    if min_area is not None:
-        largest = min(height / size[0], width / size[1])
-        side = rng.uniform(np.sqrt(min_area), 1.0) * largest
-        crop_height, crop_width = side * size[0], side * size[1]
-        # Rounding can make the largest crop a hair larger than the photograph.
-        top = rng.uniform(0, max(height - crop_height, 0))
-        left = rng.uniform(0, max(width - crop_width, 0))
-        box = (left, top, min(left + crop_width, width), min(top + crop_height, height))
+    if min_area is None:
+        return _resize(photograph, (0.0, 0.0, float(width), float(height)), size)
+    angle = math.radians(rng.uniform(-rotation, rotation)) if rotation else 0.0
+    widening = math.exp(rng.uniform(-0.5, 0.5) * math.log1p(stretch)) if stretch else 1.0
+    # An upright box around the turned result, in its pixels.
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    box_size = size[0] * cos + size[1] * sin, size[1] * cos + size[0] * sin
+    largest = min(height * widening / box_size[0], width / widening / box_size[1])
+    side = rng.uniform(np.sqrt(min_area), 1.0) * largest
+    box_height, box_width = side * box_size[0] / widening, side * box_size[1] * widening
+    # Rounding can make the largest crop a hair larger than the photograph.
+    top = rng.uniform(0, max(height - box_height, 0))
+    left = rng.uniform(0, max(width - box_width, 0))
+    box = (left, top, min(left + box_width, width), min(top + box_height, height))
+    if not angle:
+        return _resize(photograph, box, size)
+    whole = math.ceil(box_size[0]), math.ceil(box_size[1])
+    scale = whole[0] / box_size[0], whole[1] / box_size[1]
+    return _turned(_resize(photograph, box, whole), angle, scale, size)
+
+
+def _resize(
+    photograph: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> np.ndarray:
+    """The box (left, top, right, bottom) of a photograph at another size (height, width)."""
     resized = Image.fromarray(photograph).resize(
         (size[1], size[0]), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0
     )
     return np.asarray(resized)
+
+
+def _turned(
+    image: np.ndarray, angle: float, scale: tuple[float, float], size: tuple[int, int]
+) -> np.ndarray:
+    """A turned rectangle from the middle of an image.
+
+    Args:
+        image: uint8 (H, W, 3); the rectangle must fit.
+        angle: radians.
+        scale: vertical and horizontal pixels of the image for one of the result.
+        size: height and width of the result.
+    """
+    cos, sin = math.cos(angle), math.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]]) * np.array([[scale[1]], [scale[0]]])
+    # OpenCV counts from the centre of the first pixel.
+    middle = (np.array([image.shape[1], image.shape[0]]) - 1) / 2
+    shift = middle - linear @ ((np.array([size[1], size[0]]) - 1) / 2)
+    return cv2.warpAffine(
+        image,
+        np.column_stack([linear, shift]),
+        (size[1], size[0]),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        # Nothing beyond the edges is looked at, but for a rounding error.
+        borderMode=cv2.BORDER_REPLICATE,
+    )

@@ -9,10 +9,7 @@ import numpy as np
 
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import Picture, read_picture
-from jax_inpaint.models import build_generator
-from jax_inpaint.weights import load_weights
-
-_MULTIPLE = 8  # height and width that the generator takes: multiples of this
+from jax_inpaint.weights import Variables, load_weights
 
 
 class FillError(ValueError):
@@ -27,16 +24,16 @@ class Inpainter:
         >>> filled = inpainter(picture, hole)  # doctest: +SKIP
     """
 
-    def __init__(self, config: GeneratorConfig, params: dict[str, Any]):
+    def __init__(self, config: GeneratorConfig, variables: Variables):
         self.config = config
-        self._params = jax.device_put(params)
-        generator = build_generator(config)
+        self._variables = jax.device_put(variables)
+        generator = config.build()
 
         @jax.jit
-        def fill(params: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
-            sketch = jnp.zeros_like(mask) if config.sketch else None
-            outputs: Any = generator.apply({"params": params}, image, mask, sketch)
-            return outputs["refined"]
+        def fill(variables: Variables, image: jax.Array, mask: jax.Array) -> jax.Array:
+            sketch = jnp.zeros_like(mask) if config.takes_sketch else None
+            outputs: Any = generator.apply(variables, image, mask, sketch)
+            return outputs["composite"]
 
         self._fill = fill
 
@@ -48,7 +45,7 @@ class Inpainter:
     def __call__(self, picture: Picture, hole: np.ndarray) -> Picture:
         """The picture with its hole filled; all other pixels are the same, bit for bit.
 
-        The picture is padded by reflection to the multiple of 8 that the network needs.
+        The picture is padded by reflection to the multiple (of 8, say) that the network needs.
 
         Args:
             picture: of any size, channels and depth.
@@ -57,13 +54,14 @@ class Inpainter:
         Raises:
             FillError: as :func:`check_fillable`, or if the memory doesn't suffice after all.
         """
-        check_fillable(picture, hole)
+        check_fillable(picture, hole, self.config)
         height, width = picture.size
-        padding = ((0, -height % _MULTIPLE), (0, -width % _MULTIPLE))
+        multiple = self.config.multiple
+        padding = ((0, -height % multiple), (0, -width % multiple))
         image = np.pad(picture.rgb(), (*padding, (0, 0)), mode="reflect")
         mask = np.pad(hole, padding, mode="reflect").astype(np.float32)[..., None]
         try:
-            refined = np.asarray(self._fill(self._params, image[None], mask[None]))[0]
+            filled = np.asarray(self._fill(self._variables, image[None], mask[None]))[0]
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
@@ -71,7 +69,7 @@ class Inpainter:
                 f"the device has too little free memory for a picture of {width}x{height}; "
                 "scale it and its mask down, or cut out the part around the hole"
             ) from error
-        return picture.filled(refined[:height, :width], hole)
+        return picture.filled(filled[:height, :width], hole)
 
 
 def read_hole(path: str | os.PathLike[str]) -> np.ndarray:
@@ -79,8 +77,12 @@ def read_hole(path: str | os.PathLike[str]) -> np.ndarray:
     return read_picture(path).rgb().mean(axis=-1) > 0
 
 
-def check_fillable(picture: Picture, hole: np.ndarray) -> None:
+def check_fillable(
+    picture: Picture, hole: np.ndarray, config: GeneratorConfig | None = None
+) -> None:
     """Finds out before the work whether an :class:`Inpainter` could fill ``hole``, bool (H, W).
+
+    Memory is only looked at if ``config`` says what network it is.
 
     Raises:
         FillError: if the hole isn't bool, has another size than the picture, is empty or
@@ -99,9 +101,12 @@ def check_fillable(picture: Picture, hole: np.ndarray) -> None:
         )
     if hole.all():
         raise FillError("the mask covers the whole picture: black must mark what is to be kept")
-    needed, available = _attention_memory(*picture.size), _memory()
+    if config is None:
+        return
+    needed, available = config.attention_memory(*picture.size), _memory()
     if needed > available:
-        side = _MULTIPLE * int((available / _attention_memory(_MULTIPLE, _MULTIPLE)) ** 0.25)
+        multiple = config.multiple
+        side = multiple * int((available / config.attention_memory(multiple, multiple)) ** 0.25)
         raise FillError(
             f"a picture of {_name(picture.size)} needs about {needed / 2**30:.3g} GiB for "
             f"contextual attention, this machine has {available / 2**30:.3g} GiB; scale it "
@@ -111,15 +116,6 @@ def check_fillable(picture: Picture, hole: np.ndarray) -> None:
 
 def _name(size: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in reversed(size))
-
-
-def _attention_memory(height: int, width: int) -> int:
-    """Bytes of contextual attention, which compares every 8x8 block of a picture with every other.
-
-    These are the scores, two fused copies and the attention in float32.
-    """
-    blocks = -(-height // _MULTIPLE) * -(-width // _MULTIPLE)
-    return 4 * 4 * blocks**2
 
 
 def _memory() -> int:

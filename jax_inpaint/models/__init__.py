@@ -1,17 +1,45 @@
-"""Generators and discriminators, one architecture a file."""
+"""Generators and discriminators, one architecture a file.
 
-import jax.numpy as jnp
+A new one is a file here and a line in the lists below.
+"""
 
 from jax_inpaint.config import DiscriminatorConfig, GeneratorConfig
-from jax_inpaint.models.deepfillv2 import DeepFillV2
-from jax_inpaint.models.sn_patchgan import SNPatchGAN
+from jax_inpaint.models.aotgan import AOTGANConfig
+from jax_inpaint.models.context_encoder import ContextEncoderConfig
+from jax_inpaint.models.deepfillv1 import DeepFillV1Config
+from jax_inpaint.models.deepfillv2 import DeepFillV2Config
+from jax_inpaint.models.gated_unet import GatedUNetConfig
+from jax_inpaint.models.glcic import GLCICConfig
+from jax_inpaint.models.global_local import ContextDiscriminatorConfig, GlobalLocalCriticsConfig
+from jax_inpaint.models.lama import LaMaConfig
+from jax_inpaint.models.partial_gan import PartialGANConfig
+from jax_inpaint.models.partial_unet import PartialUNetConfig
+from jax_inpaint.models.patchgan import PatchGANConfig
+from jax_inpaint.models.sn_patchgan import SNPatchGANConfig
+from jax_inpaint.models.unet_patchgan import AttentionUNetConfig
 
+GENERATORS: dict[str, type[GeneratorConfig]] = {
+    kind.architecture: kind
+    for kind in (
+        DeepFillV2Config,
+        DeepFillV1Config,
+        PartialUNetConfig,
+        GLCICConfig,
+        GatedUNetConfig,
+        AttentionUNetConfig,
+        ContextEncoderConfig,
+        PartialGANConfig,
+        LaMaConfig,
+        AOTGANConfig,
+    )
+}
 
-def build_generator(config: GeneratorConfig) -> DeepFillV2:
-    """The generator that a configuration describes."""
-    return DeepFillV2(config.width, config.sketch, jnp.dtype(config.compute_dtype))
-
-
-def build_discriminator(config: DiscriminatorConfig, generator: GeneratorConfig) -> SNPatchGAN:
-    """The discriminator, computing in the generator's dtype."""
-    return SNPatchGAN(config.width, jnp.dtype(generator.compute_dtype))
+DISCRIMINATORS: dict[str, type[DiscriminatorConfig]] = {
+    kind.architecture: kind
+    for kind in (
+        SNPatchGANConfig,
+        GlobalLocalCriticsConfig,
+        ContextDiscriminatorConfig,
+        PatchGANConfig,
+    )
+}

@@ -1,31 +1,44 @@
 """DeepFillv2: the two-stage gated generator (Yu et al., ICCV 2019)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from jax_inpaint.layers import GatedConv, GatedUpsample, ToImage
-from jax_inpaint.ops.attention import contextual_attention
+from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.layers.convolution import Padding
+from jax_inpaint.layers.gated import GatedConv, GatedUpsample, ToImage
+from jax_inpaint.ops.attention import Resampling, attention_memory, contextual_attention
 from jax_inpaint.ops.resize import downsample_nearest
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
+Layer = Callable[..., nn.Module]
+
+
+class Layers(NamedTuple):
+    """Layers with all but the table's entries bound: gated in DeepFillv2, plain in DeepFillv1."""
+
+    conv: Layer
+    upsample: Layer
+    to_image: Layer
 
 
 class CoarseNetwork(nn.Module):
     """Stage 1: a first guess from masked colours, an optional sketch, ones and the mask."""
 
     width: int
-    dtype: DTypeLike = jnp.float32
+    layers: Layers
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Image:
         """The whole picture, float32 in [-1, 1]."""
-        conv = partial(GatedConv, dtype=self.dtype)
-        upsample = partial(GatedUpsample, dtype=self.dtype)
+        conv, upsample, to_image = self.layers
         w = self.width
         x = conv(w, kernel_size=5, name="conv1")(x)
         x = conv(2 * w, stride=2, name="conv2_downsample")(x)
@@ -43,20 +56,24 @@ class CoarseNetwork(nn.Module):
         x = conv(2 * w, name="conv14")(x)
         x = upsample(w, name="conv15_upsample")(x)
         x = conv(w // 2, name="conv16")(x)
-        return ToImage(dtype=self.dtype, name="conv17")(x)
+        return to_image(name="conv17")(x)
 
 
 class RefinementNetwork(nn.Module):
     """Stage 2: a dilated branch and a contextual-attention branch, merged and decoded."""
 
     width: int
-    dtype: DTypeLike = jnp.float32
+    layers: Layers
+    resampling: Resampling = "align_corners"
+    mask_steps: int = 2
+    fuse: bool = True
 
     @nn.compact
-    def __call__(self, image: Image, mask: Mask) -> tuple[Image, Int[Array, "b p q 2"]]:
+    def __call__(
+        self, image: Float[Array, "b h w c"], mask: Mask
+    ) -> tuple[Image, Int[Array, "b p q 2"]]:
         """The whole picture, float32 in [-1, 1], and the offset flow of the attention."""
-        conv = partial(GatedConv, dtype=self.dtype)
-        upsample = partial(GatedUpsample, dtype=self.dtype)
+        conv, upsample, to_image = self.layers
         w = self.width
 
         x = conv(w, kernel_size=5, name="xconv1")(image)
@@ -76,9 +93,10 @@ class RefinementNetwork(nn.Module):
         x = conv(4 * w, stride=2, name="pmconv4_downsample")(x)
         x = conv(4 * w, name="pmconv5")(x)
         x = conv(4 * w, activation=nn.relu, name="pmconv6")(x)
-        # The mask goes down by 4 here and by 2 in the attention: two roundings, as official.
-        small_mask = downsample_nearest(mask, x.shape[1], x.shape[2])
-        x, offsets = contextual_attention(x, x, small_mask)
+        # As official, the mask goes down by 4 here and by 2 in the attention: two roundings.
+        if self.mask_steps == 2:
+            mask = downsample_nearest(mask, x.shape[1], x.shape[2], self.resampling)
+        x, offsets = contextual_attention(x, x, mask, fuse=self.fuse, resampling=self.resampling)
         x = conv(4 * w, name="pmconv9")(x)
         attended = conv(4 * w, name="pmconv10")(x)
 
@@ -89,7 +107,7 @@ class RefinementNetwork(nn.Module):
         x = conv(2 * w, name="allconv14")(x)
         x = upsample(w, name="allconv15_upsample")(x)
         x = conv(w // 2, name="allconv16")(x)
-        return ToImage(dtype=self.dtype, name="allconv17")(x), offsets
+        return to_image(name="allconv17")(x), offsets
 
 
 class DeepFillV2(nn.Module):
@@ -103,16 +121,25 @@ class DeepFillV2(nn.Module):
     end in tanh; stage 2 sees three colour channels only, without mask or sketch; the layer before
     the attention uses ReLU; no gradient is stopped between the stages.
 
+    ``padding``, ``resampling``, ``mask_steps`` and ``fuse`` are for weights of the public PyTorch
+    port (nipponjo): its ``states_tf`` were converted from the official ones and run there with
+    ``mask_steps=1, fuse=False``; its ``states_pt`` need ``padding="symmetric"``,
+    ``resampling="strided"``, ``mask_steps=1``.
+
     Source: Yu et al., Free-Form Image Inpainting with Gated Convolution (2019), section 3.3.
     """
 
     width: int = 24
     sketch: bool = False
+    padding: Padding = "same"
+    resampling: Resampling = "align_corners"
+    mask_steps: int = 2
+    fuse: bool = True
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
-        self, image: Image, mask: Mask, sketch: Mask | None = None
+        self, image: Image, mask: Mask, sketch: Mask | None = None, *, train: bool = False
     ) -> dict[str, Float[Array, "..."] | Int[Array, "..."]]:
         """Fills the hole.
 
@@ -120,6 +147,7 @@ class DeepFillV2(nn.Module):
             image: in [-1, 1], height and width multiples of 8. Pixels in the hole aren't looked at.
             mask: 1 in the hole, 0 elsewhere.
             sketch: for a model with ``sketch=True``, 1 on the edges wanted in the hole.
+            train: nothing here depends on it.
 
         Returns:
             ``coarse`` and ``refined``: the whole picture after either stage, float32 in [-1, 1];
@@ -129,6 +157,7 @@ class DeepFillV2(nn.Module):
         Raises:
             ValueError: if the sizes aren't multiples of 8, or the sketch is missing or unexpected.
         """
+        del train
         if image.shape[1] % 8 or image.shape[2] % 8:
             raise ValueError(
                 f"DeepFillv2 needs height and width that are multiples of 8, got "
@@ -142,10 +171,15 @@ class DeepFillV2(nn.Module):
         known = image * (1 - mask)
         guide = [] if sketch is None else [sketch * mask]
         x = jnp.concatenate([known, *guide, jnp.ones_like(mask), mask], axis=-1)
-        coarse = CoarseNetwork(self.width, self.dtype, name="coarse")(x)
-        refined, offsets = RefinementNetwork(self.width, self.dtype, name="refinement")(
-            coarse * mask + known, mask
+        layers = Layers(
+            conv=partial(GatedConv, padding=self.padding, dtype=self.dtype),
+            upsample=partial(GatedUpsample, padding=self.padding, dtype=self.dtype),
+            to_image=partial(ToImage, padding=self.padding, dtype=self.dtype),
         )
+        coarse = CoarseNetwork(self.width, layers, name="coarse")(x)
+        refined, offsets = RefinementNetwork(
+            self.width, layers, self.resampling, self.mask_steps, self.fuse, name="refinement"
+        )(coarse * mask + known, mask)
         composite = refined * mask + known
         return {
             "coarse": coarse,
@@ -153,3 +187,47 @@ class DeepFillV2(nn.Module):
             "composite": composite,
             "offset_flow": offsets,
         }
+
+
+@dataclass(frozen=True)
+class DeepFillV2Config(GeneratorConfig):
+    """The DeepFillv2 generator."""
+
+    architecture: ClassVar[str] = "deepfillv2"
+    width: int = 24  # channels of the first layer after gating; 24 is the paper's, an even number
+    sketch: bool = False  # take a sketch (edge) channel that guides what is drawn in the hole
+    padding: Padding = "same"  # same: TensorFlow's, official; symmetric: of the PyTorch port
+    resampling: Resampling = "align_corners"  # in the attention; strided: of the PyTorch port
+    mask_steps: Literal[1, 2] = 2  # steps in which the mask shrinks to an eighth; 1: PyTorch port
+    fuse: bool = True  # add up attention scores of neighbours; states_tf of the PyTorch port don't
+
+    def __post_init__(self) -> None:
+        if self.width < 2 or self.width % 2:
+            raise ValueError(f"generator.width must be even, >= 2, got {self.width}")
+
+    @property
+    def multiple(self) -> int:
+        """Height and width are multiples of 8."""
+        return 8
+
+    @property
+    def takes_sketch(self) -> bool:
+        """As the field says."""
+        return self.sketch
+
+    def attention_memory(self, height: int, width: int) -> int:
+        """Every 8x8 block is compared with every other."""
+        return attention_memory(-(-height // 8) * -(-width // 8))
+
+    def build(self, axis_name: str | None = None) -> DeepFillV2:
+        """The network."""
+        del axis_name
+        return DeepFillV2(
+            self.width,
+            self.sketch,
+            self.padding,
+            self.resampling,
+            self.mask_steps,
+            self.fuse,
+            jnp.dtype(self.compute_dtype),
+        )

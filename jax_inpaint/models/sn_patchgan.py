@@ -1,11 +1,16 @@
 """SN-PatchGAN: the spectrally normalised patch discriminator of DeepFillv2."""
 
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
+
+from jax_inpaint.config import DiscriminatorConfig
+from jax_inpaint.layers.convolution import Conv
 
 
 class SNPatchGAN(nn.Module):
@@ -23,21 +28,44 @@ class SNPatchGAN(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q f"]:
-        """Logits in float32, one for every patch and filter: (B, H / 64, W / 64, 4 * width).
+    def __call__(
+        self,
+        image: Float[Array, "b h w 3"],
+        mask: Float[Array, "b h w 1"],
+        sketch: Float[Array, "b h w 1"] | None = None,
+    ) -> dict[str, Any]:
+        """Judges images in [-1, 1] together with the mask, and the sketch if there is one.
 
-        Args:
-            x: image in [-1, 1] and mask (and sketch, if the generator takes one), concatenated.
+        Returns:
+            ``logits``: one float32 map, (B, H / 64, W / 64, 4 * width); ``features``: the maps
+            before it.
         """
         conv = partial(
-            nn.Conv,
-            kernel_size=(5, 5),
-            strides=2,
-            padding="SAME",
-            kernel_init=nn.initializers.glorot_uniform(),
+            Conv,
+            kernel_size=5,
+            stride=2,
+            padding="same",
+            activation=partial(nn.leaky_relu, negative_slope=0.2),
             dtype=self.dtype,
         )
         w = self.width
+        x = jnp.concatenate([image, mask] if sketch is None else [image, mask, sketch], axis=-1)
+        maps = []
         for number, features in enumerate([w, 2 * w, 4 * w, 4 * w, 4 * w, 4 * w], start=1):
-            x = nn.leaky_relu(conv(features, name=f"conv{number}")(x), 0.2)
-        return x.astype(jnp.float32)
+            x = conv(features, name=f"conv{number}")(x)
+            maps.append(x.astype(jnp.float32))
+        return {"logits": (maps[-1],), "features": tuple(maps[:-1])}
+
+
+@dataclass(frozen=True)
+class SNPatchGANConfig(DiscriminatorConfig):
+    """The SN-PatchGAN discriminator of DeepFillv2."""
+
+    architecture: ClassVar[str] = "sn_patchgan"
+    spectral_norm: ClassVar[bool] = True
+    width: int = 64  # channels of the first layer; 64 is the paper's
+
+    def build(self, dtype: DTypeLike, axis_name: str | None = None) -> SNPatchGAN:
+        """The network."""
+        del axis_name
+        return SNPatchGAN(self.width, dtype)

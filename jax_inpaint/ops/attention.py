@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jax_inpaint.ops.patches import extract_patches, overlap_add
-from jax_inpaint.ops.resize import downsample_nearest
+from jax_inpaint.ops.resize import Resampling, downsample_nearest
 
 
 def fuse_scores(
@@ -31,18 +31,24 @@ def fuse_scores(
     return fused.reshape(batch, w, h, q, p).transpose(0, 2, 1, 4, 3)
 
 
+def attention_memory(positions: int) -> int:
+    """Bytes of attention among so many positions: scores, two fused copies, weights; float32."""
+    return 4 * 4 * positions**2
+
+
 def contextual_attention(
     foreground: Float[Array, "b h w c"],
     background: Float[Array, "b h w c"],
-    mask: Float[Array, "b h w 1"],
+    mask: Float[Array, "b p q 1"],
     *,
     rate: int = 2,
     softmax_scale: float = 10.0,
     fuse: bool = True,
+    resampling: Resampling = "align_corners",
 ) -> tuple[Float[Array, "b h w c"], Int[Array, "b h//2 w//2 2"]]:
     """Rebuilds ``foreground`` from patches of ``background`` that hold no hole pixel.
 
-    1. Both maps and the mask are sampled down by ``rate`` (nearest, align corners).
+    1. Both maps and the mask are sampled down to ``1 / rate`` of the features' size (nearest).
     2. Every 3x3 foreground patch is scored against every 3x3 background patch by their inner
        product, the background patch scaled to unit length.
     3. Scores are fused (:func:`fuse_scores`), those of background patches that touch the hole set
@@ -56,10 +62,12 @@ def contextual_attention(
     Args:
         foreground: features to rebuild, height and width multiples of ``rate``.
         background: features to take patches from, of the same shape.
-        mask: 1 in the hole, one per image; the official code uses the first image's for all.
+        mask: 1 in the hole, one per image (the official code uses the first image's for all), of
+            the features' size or larger.
         rate: how far attention is computed below the features' resolution.
         softmax_scale: inverse temperature of the softmax.
         fuse: whether to fuse scores of neighbours.
+        resampling: how features and mask are sampled down; the official way is align_corners.
 
     Returns:
         The attended features, and the offset flow: for each position at the lower resolution, how
@@ -80,8 +88,8 @@ def contextual_attention(
     dtype = foreground.dtype
     h, w = height // rate, width // rate
 
-    queries = extract_patches(downsample_nearest(foreground, h, w), window=3)
-    keys = extract_patches(downsample_nearest(background, h, w), window=3)
+    queries = extract_patches(downsample_nearest(foreground, h, w, resampling), window=3)
+    keys = extract_patches(downsample_nearest(background, h, w, resampling), window=3)
     keys = keys.astype(jnp.float32)
     # At least 1e-4, bounded before the root: the root's gradient at 0 would be infinite.
     squared = jnp.maximum(jnp.sum(keys**2, axis=(3, 4, 5), keepdims=True), 1e-8)
@@ -90,7 +98,7 @@ def contextual_attention(
     if fuse:
         scores = fuse_scores(scores)
 
-    hole = extract_patches(downsample_nearest(mask, h, w), window=3)
+    hole = extract_patches(downsample_nearest(mask, h, w, resampling), window=3)
     usable = jnp.all(hole == 0, axis=(3, 4, 5)).astype(jnp.float32).reshape(batch, 1, h * w)
     scores = scores.reshape(batch, h * w, h * w)
     attention = jax.nn.softmax(scores * usable * softmax_scale, axis=-1) * usable

@@ -1,8 +1,12 @@
 """Nearest-neighbour resizing as the official TensorFlow code does it."""
 
+from typing import Literal
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+Resampling = Literal["align_corners", "strided"]
 
 
 def upsample_nearest(x: Float[Array, "b h w c"]) -> Float[Array, "b h*2 w*2 c"]:
@@ -30,13 +34,41 @@ def align_corners_index(size: int, new_size: int) -> np.ndarray:
 
 
 def downsample_nearest(
+    x: Float[Array, "b h w c"],
+    height: int,
+    width: int,
+    resampling: Resampling = "align_corners",
+) -> Float[Array, "b {height} {width} c"]:
+    """Samples ``x`` at ``height`` x ``width`` positions by nearest neighbour.
+
+    ``"align_corners"`` is the resize inside the official contextual attention, which decides which
+    pixels of features and mask are looked at (see :func:`align_corners_index`). ``"strided"`` takes
+    position ``floor(i * size / new_size)``, every n-th, as PyTorch's ``interpolate``.
+    """
+
+    def index(size: int, new_size: int) -> np.ndarray:
+        if resampling == "strided":
+            return np.arange(new_size) * size // new_size
+        return align_corners_index(size, new_size)
+
+    return x[:, index(x.shape[1], height)][:, :, index(x.shape[2], width)]
+
+
+def adaptive_max_pool(
     x: Float[Array, "b h w c"], height: int, width: int
 ) -> Float[Array, "b {height} {width} c"]:
-    """Samples ``x`` at ``height`` x ``width`` positions, nearest with ``align_corners=True``.
+    """Largest value in each cell of a ``height`` x ``width`` grid; cells may overlap by a pixel.
 
-    This is the resize inside the official contextual attention, which decides which pixels of
-    features and mask are looked at (see :func:`align_corners_index`).
+    Cell ``i`` covers rows ``floor(i * h / height)`` to ``ceil((i + 1) * h / height)``, as PyTorch's
+    ``adaptive_max_pool2d``.
     """
-    rows = align_corners_index(x.shape[1], height)
-    columns = align_corners_index(x.shape[2], width)
-    return x[:, rows][:, :, columns]
+
+    def along(x: Array, axis: int, cells: int) -> Array:
+        size = x.shape[axis]
+        first = np.arange(cells) * size // cells
+        last = -(-(np.arange(cells) + 1) * size // cells) - 1
+        widest = int((last - first).max()) + 1
+        index = np.minimum(first[:, None] + np.arange(widest), last[:, None])
+        return jnp.max(jnp.take(x, index, axis=axis), axis=axis + 1)
+
+    return along(along(x, 1, height), 2, width)

@@ -1,6 +1,6 @@
 """Spectral normalisation as a pure function over a parameter tree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,13 +11,19 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jax_inpaint.config import SpectralGradient
 
 
-def init_spectral(key: PRNGKeyArray, params: Mapping[str, Any]) -> dict[str, Any]:
+def init_spectral(
+    key: PRNGKeyArray, params: Mapping[str, Any], unnormalized: Sequence[str] = ()
+) -> dict[str, Any]:
     """Starting vectors ``u`` of shape (1, channels out), one for every leaf named ``kernel``.
 
     Truncated normal of standard deviation 1, as the official code. The result is a tree with the
-    paths of ``params``, biases left out.
+    paths of ``params``, biases and the layers named in ``unnormalized`` left out.
     """
-    kernels = {p: k for p, k in traverse_util.flatten_dict(params).items() if p[-1] == "kernel"}
+    kernels = {
+        path: kernel
+        for path, kernel in traverse_util.flatten_dict(params).items()
+        if path[-1] == "kernel" and not set(path) & set(unnormalized)
+    }
     keys = jax.random.split(key, len(kernels))
     vectors = {
         path: jax.random.truncated_normal(k, -2.0, 2.0, (1, kernel.shape[-1]))

@@ -1,6 +1,7 @@
 """Checkpoints of a run: the whole state and the configuration, written asynchronously by Orbax."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -11,8 +12,8 @@ from jax_inpaint.config import Config, differences, to_dict
 from jax_inpaint.files import write_atomically
 from jax_inpaint.training.state import TrainState
 
-# What a run can't change when it goes on: these shape the state and the meaning of its numbers.
-_FIXED = ("generator.width", "generator.sketch", "discriminator.width")
+# What a run can't change when it goes on: networks shape the state, but for what they compute in.
+_FIXED = re.compile(r"(generator|discriminator)(\.(?!compute_dtype)|:)")
 
 
 class WorkdirError(ValueError):
@@ -33,7 +34,7 @@ def open_workdir(config: Config) -> Path:
     path = workdir / "config.json"
     if path.exists():
         changed = changes(config)
-        fixed = [line for line in changed if line.split(":")[0] in _FIXED]
+        fixed = [line for line in changed if _FIXED.match(line)]
         if fixed:
             raise WorkdirError(
                 f"{workdir} holds the run of another model:\n  "

@@ -23,14 +23,13 @@ class RunLog:
     the lines after it, so that no step is there twice.
     """
 
-    def __init__(self, workdir: Path, first_step: int, steps: int, batch_size: int):
+    def __init__(self, workdir: Path, first_step: int, steps: int):
         self._pictures = workdir / "pictures"
         self._pictures.mkdir(exist_ok=True)
         path = workdir / "metrics.jsonl"
         _drop_lines_after(path, first_step)
         self._jsonl = path.open("a")
         self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
-        self._batch_size = batch_size
         interactive = sys.stderr.isatty()
         self._bar = tqdm(
             total=steps,
@@ -42,16 +41,15 @@ class RunLog:
             "[{elapsed}<{remaining}{postfix}]",
         )
 
-    def progress(self, metrics: dict[str, float]) -> None:
-        """Moves the bar by a step and shows its losses."""
+    def progress(self, metrics: dict[str, float], batch_size: int) -> None:
+        """Moves the bar by a step of so many images and shows its losses."""
         rate = self._bar.format_dict["rate"]
-        self._bar.set_postfix_str(
-            f"D {metrics['discriminator_loss']:.3f} "
-            f"G {metrics['adversarial_loss']:+.3f} "
-            f"L1 {metrics['coarse_l1']:.3f}/{metrics['refined_l1']:.3f}"
-            + (f", {rate * self._batch_size:.1f} images/s" if rate else ""),
-            refresh=False,
-        )
+        shown = {"D": "discriminator_loss", "G": "generator_loss", "hole L1": "train_hole_l1"}
+        losses = [
+            f"{title} {metrics[name]:.3f}" for title, name in shown.items() if name in metrics
+        ]
+        speed = [f"{rate * batch_size:.1f} images/s"] if rate else []
+        self._bar.set_postfix_str(", ".join(losses + speed), refresh=False)
         self._bar.update()
 
     def say(self, text: str) -> None:
@@ -67,9 +65,12 @@ class RunLog:
         for name, value in values.items():
             self._tensorboard.add_scalar(name, value, step)
 
-    def grid(self, step: int, image: np.ndarray, columns: tuple[str, ...]) -> Path:
-        """Writes a picture grid with its column titles as PNG and to TensorBoard."""
-        pixels = add_titles(to_uint8(image), columns)
+    def grid(self, step: int, columns: dict[str, np.ndarray]) -> Path:
+        """Writes pictures (N, H, W, 3) in [-1, 1], by title, as a PNG grid and to TensorBoard."""
+        image = np.concatenate(
+            [np.concatenate(list(column)) for column in columns.values()], axis=1
+        )
+        pixels = add_titles(to_uint8(image), tuple(columns))
         path = self._pictures / f"step_{step:08d}.png"
         write_picture(path, Picture(pixels, "RGB"), force=True)
         self._tensorboard.add_image("validation", pixels, step, dataformats="HWC")

@@ -8,14 +8,14 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import jax
-import numpy as np
 
 from jax_inpaint.config import Config
 from jax_inpaint.training.checkpoint import Checkpoints
 from jax_inpaint.training.logs import RunLog
+from jax_inpaint.training.parallel import HostBatch
 from jax_inpaint.training.state import TrainState
 from jax_inpaint.training.step import Metrics
-from jax_inpaint.training.validation import COLUMNS, Validation
+from jax_inpaint.training.validation import Validation
 from jax_inpaint.weights import FILE_NAME, save_weights
 
 
@@ -60,8 +60,8 @@ class StopRequest:
 def train(
     config: Config,
     state: TrainState,
-    step_function: Callable[[TrainState, np.ndarray], tuple[TrainState, Metrics]],
-    batches: Iterator[np.ndarray],
+    step_function: Callable[[TrainState, HostBatch, int], tuple[TrainState, Metrics]],
+    batches: Iterator[HostBatch],
     validation: Validation,
     checkpoints: Checkpoints,
     workdir: Path,
@@ -77,7 +77,7 @@ def train(
     """
     settings = config.train
     first = int(state.step)
-    log = RunLog(workdir, first, settings.steps, settings.batch_size)
+    log = RunLog(workdir, first, settings.steps)
     window: list[dict[str, float]] = []
 
     def require_finite(step: int, values: dict[str, float]) -> None:
@@ -94,10 +94,10 @@ def train(
         """Reads a step's metrics, which waits for it; logs their mean over the last steps."""
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         require_finite(step, values)
-        log.progress(values)
+        log.progress(values, config.stage_at(step - 1)[0].batch_size)
         window.append(values)
         if step % settings.log_every == 0:
-            log.scalars(step, {name: mean_of(window, name) for name in values})
+            log.scalars(step, means(window))
             window.clear()
 
     def save(step: int, state: TrainState, validate: bool) -> None:
@@ -117,7 +117,7 @@ def train(
     step = saved_step = first
     try:
         while step < settings.steps and stop.signal is None:
-            state, metrics = step_function(state, next(batches))
+            state, metrics = step_function(state, next(batches), step)
             step += 1
             if pending:
                 look(*pending)
@@ -132,7 +132,7 @@ def train(
                 save(step, state, validate=last or stop.signal is None)
                 saved_step = step
             if picture_due and (last or stop.signal is None):
-                log.grid(step, validation.grid(state.ema), COLUMNS)
+                log.grid(step, validation.columns(state.ema))
         if pending:
             look(*pending)
         if step > saved_step:  # asked to stop: save at once, without validation
@@ -143,9 +143,11 @@ def train(
     return state
 
 
-def mean_of(entries: list[dict[str, float]], name: str) -> float:
-    """Mean of one quantity over several steps."""
-    return sum(entry[name] for entry in entries) / len(entries)
+def means(entries: list[dict[str, float]]) -> dict[str, float]:
+    """Mean of each quantity over the steps that have it: not all learn the same."""
+    names = dict.fromkeys(name for entry in entries for name in entry)
+    values = {name: [entry[name] for entry in entries if name in entry] for name in names}
+    return {name: sum(some) / len(some) for name, some in values.items()}
 
 
 def describe(state: TrainState, config: Config) -> str:
@@ -155,8 +157,13 @@ def describe(state: TrainState, config: Config) -> str:
         return f"{sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6:.2f} M"
 
     height, width = config.data.size
+    discriminator = (
+        f"{config.discriminator.architecture} {millions(state.discriminator)}"
+        if config.discriminator
+        else "none"
+    )
     return (
-        f"generator {millions(state.generator)} parameters, discriminator "
-        f"{millions(state.discriminator)}; {config.data.source} at {height}x{width}, "
+        f"generator {config.generator.architecture} {millions(state.generator)} parameters, "
+        f"discriminator {discriminator}; {config.data.source} at {height}x{width}, "
         f"batch {config.train.batch_size}; {jax.device_count()} x {jax.devices()[0].device_kind}"
     )

@@ -1,17 +1,21 @@
 """Three thin ways to run the same step on all devices: jit, shard_map and pmap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jax_inpaint.config import Config, ConfigError
+from jax_inpaint.config import Config, ConfigError, Phase
+from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import TrainState
 from jax_inpaint.training.step import Metrics, make_train_step
 
 AXIS = "data"
+
+HostBatch = Mapping[str, np.ndarray]
 
 
 def device_mesh() -> Mesh:
@@ -25,53 +29,77 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
 
 def parallel_step(
-    config: Config, mesh: Mesh
-) -> Callable[[TrainState, np.ndarray], tuple[TrainState, Metrics]]:
-    """The compiled step; it takes this process's share of the batch as a NumPy array.
+    config: Config, mesh: Mesh, feature_params: Mapping[str, Any] | None = None
+) -> Callable[[TrainState, HostBatch, int], tuple[TrainState, Metrics]]:
+    """The step ``(state, batch, steps done) -> (state, metrics)``, compiled once for each phase.
 
-    State and metrics are whole on every device, images are split. The state passed in is donated:
-    it must not be used afterwards.
+    It takes this process's share of the batch as NumPy arrays. State and metrics are whole on every
+    device, images are split. The state passed in is donated: it must not be used afterwards.
+
+    Args:
+        config: the experiment.
+        mesh: the devices.
+        feature_params: parameters of the feature networks that the objective looks through.
 
     Raises:
         ConfigError: if the devices can't share the batch evenly.
     """
-    mode = config.train.parallel
-    if config.train.batch_size % mesh.size:
-        raise ConfigError(
-            f"train.batch_size {config.train.batch_size} must be a multiple of the number of "
-            f"devices, {mesh.size}"
-        )
-    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
-
-    if mode == "pmap":
-        # Unlike the other two, pmap wants the devices as a leading axis of what it maps over.
-        step = jax.pmap(
-            make_train_step(config, AXIS),
-            axis_name=AXIS,
-            in_axes=(None, 0),
-            out_axes=(None, None),
-            devices=list(mesh.devices.flat) if jax.process_count() == 1 else None,
-            donate_argnums=0,
-        )
-        local = len(mesh.local_devices)
-        return lambda state, images: step(
-            state, images.reshape(local, images.shape[0] // local, *images.shape[1:])
-        )
-
-    if mode == "shard_map":
-        function = jax.shard_map(
-            make_train_step(config, AXIS),
-            mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
-            out_specs=(PartitionSpec(), PartitionSpec()),
-            # The step averages gradients itself, as under pmap; with the check on, JAX would too.
-            check_vma=False,
-        )
-    else:
-        function = make_train_step(config)
-    compiled = jax.jit(
-        function, in_shardings=(whole, split), out_shardings=(whole, whole), donate_argnums=0
+    for batch_size in (config.train.batch_size, *(s.batch_size for s in config.train.stages)):
+        if batch_size % mesh.size:
+            raise ConfigError(
+                f"train.batch_size {batch_size} must be a multiple of the number of devices, "
+                f"{mesh.size}"
+            )
+    features = replicate(dict(feature_params or {}), mesh)
+    wrap = {"jit": _jit, "shard_map": _shard_map, "pmap": _pmap}[config.train.parallel]
+    compiled = cache(lambda phase: wrap(config, phase, mesh))
+    return lambda state, batch, step: compiled(phase_at(config.objective, step))(
+        state, batch, features
     )
-    return lambda state, images: compiled(
-        state, jax.make_array_from_process_local_data(split, images)
+
+
+def _jit(config: Config, phase: Phase, mesh: Mesh) -> Callable[..., Any]:
+    return _compile(make_train_step(config, phase), mesh)
+
+
+def _shard_map(config: Config, phase: Phase, mesh: Mesh) -> Callable[..., Any]:
+    whole, split = PartitionSpec(), PartitionSpec(AXIS)
+    function = jax.shard_map(
+        make_train_step(config, phase, AXIS),
+        mesh=mesh,
+        in_specs=(whole, split, whole),
+        out_specs=(whole, whole),
+        # The step averages gradients itself, as under pmap; with the check on, JAX would too.
+        check_vma=False,
+    )
+    return _compile(function, mesh)
+
+
+def _compile(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
+    compiled = jax.jit(
+        function, in_shardings=(whole, split, whole), out_shardings=whole, donate_argnums=0
+    )
+    return lambda state, batch, features: compiled(
+        state,
+        {name: jax.make_array_from_process_local_data(split, x) for name, x in batch.items()},
+        features,
+    )
+
+
+def _pmap(config: Config, phase: Phase, mesh: Mesh) -> Callable[..., Any]:
+    step = jax.pmap(
+        make_train_step(config, phase, AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0, None),
+        out_axes=(None, None),
+        devices=list(mesh.devices.flat) if jax.process_count() == 1 else None,
+        donate_argnums=0,
+    )
+    # Unlike the other two, pmap wants the devices as a leading axis of what it maps over.
+    local = len(mesh.local_devices)
+    return lambda state, batch, features: step(
+        state,
+        {name: x.reshape(local, len(x) // local, *x.shape[1:]) for name, x in batch.items()},
+        features,
     )

@@ -1,6 +1,7 @@
 """One step of GAN training, as a pure function."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -9,23 +10,34 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, UInt8
 
-from jax_inpaint.config import Config
-from jax_inpaint.losses.adversarial import hinge_discriminator, hinge_generator
+from jax_inpaint.config import Config, OptimizerConfig, Phase
+from jax_inpaint.losses.adversarial import (
+    discriminator_loss,
+    fakeness,
+    gradient_penalty,
+    r1_penalty,
+)
 from jax_inpaint.losses.reconstruction import l1
+from jax_inpaint.losses.terms import Adversarial, Scene
 from jax_inpaint.masks import sample_masks
-from jax_inpaint.models import build_discriminator, build_generator
 from jax_inpaint.ops.edges import sobel_edges
 from jax_inpaint.ops.spectral import spectral_normalize
-from jax_inpaint.training.state import TrainState, build_optimizers
+from jax_inpaint.training.schedule import learning_rate
+from jax_inpaint.training.state import Params, TrainState, build_optimizer
 
 Metrics = dict[str, Float[Array, ""]]
-TrainStep = Callable[[TrainState, UInt8[Array, "b h w 3"]], tuple[TrainState, Metrics]]
+Batch = dict[str, UInt8[Array, "b h w c"]]  # "image", and "mask" (1 hole, 0 known) if from files
+TrainStep = Callable[[TrainState, Batch, Mapping[str, Any]], tuple[TrainState, Metrics]]
+
+
+ALL_LEARN = Phase(until=0)
 
 
 class Purpose(IntEnum):
     """What a random key is for; see :func:`random_key`."""
 
     MASKS = 0
+    PENALTY = 1
 
 
 def random_key(seed: int, step: int | Array, purpose: Purpose) -> Array:
@@ -38,124 +50,192 @@ def from_uint8(image: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
     return image.astype(jnp.float32) / 127.5 - 1
 
 
-def make_train_step(config: Config, axis_name: str | None = None) -> TrainStep:
-    """The step ``(state, images) -> (state, metrics)``.
+def make_train_step(
+    config: Config, phase: Phase = ALL_LEARN, axis_name: str | None = None
+) -> TrainStep:
+    """The step ``(state, batch, feature_params) -> (state, metrics)``.
 
-    The discriminator is updated first, the generator against the updated discriminator, both from
-    one forward pass of the generator and on the same images and masks. (The official code draws
-    others for the second update.)
+    The generator runs once. The discriminator is updated first, the generator against the updated
+    discriminator, both on the same images and masks. (The official DeepFillv2 code draws others for
+    the second update.) Networks that don't learn in the phase stay as they are.
 
     Args:
         config: the experiment.
+        phase: who learns; from :func:`jax_inpaint.training.schedule.phase_at`.
         axis_name: the mapped axis over which to average gradients, where the step runs inside
             ``shard_map`` or ``pmap``; None where a batch is one (perhaps sharded) array.
     """
-    generator = build_generator(config.generator)
-    discriminator = build_discriminator(config.discriminator, config.generator)
-    generator_optimizer, discriminator_optimizer = build_optimizers(config)
-    weights = config.objective
+    generator_config = config.generator
+    if phase.freeze_encoder_norm:
+        generator_config = dataclasses.replace(config.generator, freeze_encoder_norm=True)
+    generator = generator_config.build(axis_name)
+    dtype = jnp.dtype(config.generator.compute_dtype)
+    judges = config.discriminator is not None and phase.discriminator
+    discriminator = config.discriminator.build(dtype, axis_name) if config.discriminator else None
+    gan = config.objective.gan
+    terms = [term for term in config.objective.terms if judges or not term.judged]
+    adversarial = [t for t in config.objective.terms if isinstance(t, Adversarial)]
+    judged_output = adversarial[0].output if adversarial else "composite"
+    names = sorted({term.output for term in terms} | {judged_output, "composite"})
 
     def mean_over_devices(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
+    def judge(
+        params: Params, image: Array, mask: Array, sketch: Array | None
+    ) -> dict[str, tuple[Array, ...]]:
+        assert discriminator is not None
+        # Batch norm in a discriminator looks at each batch alone; what it remembers is dropped.
+        judgement: Any
+        judgement, _ = discriminator.apply(
+            {"params": params}, image, mask, sketch, mutable=["batch_stats"]
+        )
+        return judgement
+
+    def descend(
+        optimizer: OptimizerConfig, gradient: Params, state: Any, params: Params, step: Array
+    ) -> tuple[Params, Any]:
+        direction, state = build_optimizer(optimizer).update(gradient, state, params)
+        rate = phase.learning_rate_scale * learning_rate(optimizer, config.train.steps)(step)
+        return jax.tree.map(lambda p, d: p - rate * d, params, direction), state
+
     def train_step(
-        state: TrainState, images: UInt8[Array, "b h w 3"]
+        state: TrainState, batch: Batch, feature_params: Mapping[str, Any]
     ) -> tuple[TrainState, Metrics]:
-        batch, height, width, _ = images.shape
-        image = from_uint8(images)
-        first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * batch
-        key = random_key(config.train.seed, state.step, Purpose.MASKS)
-        mask = sample_masks(key, batch, height, width, config.masks, first)
-        sketch = sobel_edges(image) * mask if config.generator.sketch else None
+        image = from_uint8(batch["image"])
+        count, height, width, _ = image.shape
+        first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
+        if "mask" in batch:
+            mask = batch["mask"].astype(jnp.float32)
+        else:
+            key = random_key(config.train.seed, state.step, Purpose.MASKS)
+            mask = sample_masks(key, count, height, width, config.masks, first)
+        sketch = sobel_edges(image) * mask if config.generator.takes_sketch else None
 
-        def generate(params: Any) -> tuple[Array, Array]:
-            outputs: Any = generator.apply({"params": params}, image, mask, sketch)
-            return outputs["coarse"], outputs["refined"]
+        def generate(params: Params) -> tuple[dict[str, Array], Params]:
+            outputs: Any
+            outputs, changed = generator.apply(
+                {"params": params, "batch_stats": state.statistics},
+                image,
+                mask,
+                sketch,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            return {name: outputs[name] for name in names}, changed.get("batch_stats", {})
 
-        (coarse, refined), generator_gradient = jax.vjp(generate, state.generator)
-
-        def composite(refined: Array) -> Array:
-            return refined * mask + image * (1 - mask)
-
-        def logits(params: Any, image: Array) -> Array:
-            seen = [image, mask] if sketch is None else [image, mask, sketch]
-            result: Any = discriminator.apply({"params": params}, jnp.concatenate(seen, axis=-1))
-            return result
+        if phase.generator:
+            outputs, backward, statistics = jax.vjp(generate, state.generator, has_aux=True)
+        else:
+            outputs, statistics = generate(state.generator)
+        hole_l1 = l1(outputs["composite"], image, mask, mean="region") / 2
+        metrics = {"train_hole_l1": jnp.mean(hole_l1)}
+        new = {"step": state.step + 1, "statistics": statistics}
+        spectral = state.spectral
 
         # The discriminator learns to tell photographs from composites.
-        def discriminator_loss(params: Any) -> tuple[Array, tuple[Any, Metrics]]:
-            normalized, spectral = spectral_normalize(
-                params, state.spectral, config.discriminator.spectral_gradient
-            )
-            real, fake = logits(normalized, image), logits(normalized, composite(refined))
-            loss = jnp.mean(hinge_discriminator(real, fake))
-            return loss, (
-                spectral,
-                {
-                    "discriminator_loss": loss,
-                    "real_logits": jnp.mean(real),
-                    "fake_logits": jnp.mean(fake),
-                },
-            )
+        if judges:
 
-        gradient, (spectral, metrics) = jax.grad(discriminator_loss, has_aux=True)(
-            state.discriminator
-        )
-        gradient = mean_over_devices(gradient)
-        metrics["discriminator_gradient_norm"] = optax.tree.norm(gradient)
-        updates, discriminator_state = discriminator_optimizer.update(
-            gradient, state.discriminator_optimizer, state.discriminator
-        )
-        discriminator_params = optax.apply_updates(state.discriminator, updates)
+            def discriminator_objective(params: Params) -> tuple[Array, tuple[Any, Metrics]]:
+                normalized, spectral = spectral_normalize(
+                    params, state.spectral, gan.spectral_gradient
+                )
+
+                def logits(x: Array) -> tuple[Array, ...]:
+                    return judge(normalized, x, mask, sketch)["logits"]
+
+                composite = outputs[judged_output]
+                real, fake = logits(image), logits(composite)
+                share = [fakeness(gan.fake_target, mask, x) for x in fake]
+                loss = jnp.mean(discriminator_loss(gan.loss, real, fake, share))
+                seen = {
+                    "discriminator_loss": loss,
+                    "real_logits": mean_logit(real),
+                    "fake_logits": mean_logit(fake),
+                }
+                if gan.gradient_penalty:
+                    key = random_key(config.train.seed, state.step, Purpose.PENALTY)
+                    where = mask if gan.penalty_region == "hole" else jnp.ones_like(mask)
+                    penalty = gradient_penalty(key, logits, image, composite, where, first)
+                    seen["gradient_penalty"] = jnp.mean(penalty)
+                    loss += gan.gradient_penalty * seen["gradient_penalty"]
+                if gan.r1:
+                    seen["r1_penalty"] = jnp.mean(r1_penalty(logits, image))
+                    loss += gan.r1 * seen["r1_penalty"]
+                return loss, (spectral, seen)
+
+            gradient, (spectral, seen) = jax.grad(discriminator_objective, has_aux=True)(
+                state.discriminator
+            )
+            gradient = mean_over_devices(gradient)
+            metrics |= seen
+            metrics["discriminator_gradient_norm"] = optax.tree.norm(gradient)
+            new["discriminator"], new["discriminator_optimizer"] = descend(
+                config.discriminator_optimizer,
+                gradient,
+                state.discriminator_optimizer,
+                state.discriminator,
+                state.step,
+            )
+            new["spectral"] = spectral
 
         # The generator learns to rebuild the photograph and to pass for one.
-        normalized, _ = spectral_normalize(discriminator_params, spectral)
-
-        def generator_loss(coarse: Array, refined: Array) -> tuple[Array, Metrics]:
-            coarse_l1 = jnp.mean(l1(coarse, image))
-            refined_l1 = jnp.mean(l1(refined, image))
-            adversarial = jnp.mean(hinge_generator(logits(normalized, composite(refined))))
-            loss = (
-                weights.coarse_l1 * coarse_l1
-                + weights.refined_l1 * refined_l1
-                + weights.adversarial * adversarial
+        if phase.generator:
+            normalized, _ = spectral_normalize(
+                new.get("discriminator", state.discriminator), spectral
             )
-            return loss, {
-                "generator_loss": loss,
-                "coarse_l1": coarse_l1,
-                "refined_l1": refined_l1,
-                "adversarial_loss": adversarial,
-            }
 
-        image_gradients, generator_metrics = jax.grad(generator_loss, argnums=(0, 1), has_aux=True)(
-            coarse, refined
-        )
-        (gradient,) = generator_gradient(image_gradients)
-        gradient = mean_over_devices(gradient)
-        metrics |= generator_metrics
-        metrics["generator_gradient_norm"] = optax.tree.norm(gradient)
-        updates, generator_state = generator_optimizer.update(
-            gradient, state.generator_optimizer, state.generator
-        )
-        generator_params = optax.apply_updates(state.generator, updates)
+            def generator_objective(outputs: dict[str, Array]) -> tuple[Array, Metrics]:
+                def see(x: Array) -> dict[str, Any]:
+                    return judge(normalized, x, mask, sketch)
 
+                scene = Scene(image, mask, outputs, gan, see, terms, feature_params, dtype)
+                values = {term.name: jnp.mean(term(scene)) for term in terms}
+                loss = sum(term.weight * values[term.name] for term in terms)
+                return jnp.asarray(loss), {"generator_loss": jnp.asarray(loss), **values}
+
+            image_gradients, values = jax.grad(generator_objective, has_aux=True)(outputs)
+            (gradient,) = backward(image_gradients)
+            gradient = mean_over_devices(gradient)
+            metrics |= values
+            metrics["generator_gradient_norm"] = optax.tree.norm(gradient)
+            new["generator"], new["generator_optimizer"] = descend(
+                config.generator_optimizer,
+                gradient,
+                state.generator_optimizer,
+                state.generator,
+                state.step,
+            )
+            if phase.freeze_encoder_norm:
+                new["generator"] = keep_frozen(generator_config, state.generator, new["generator"])
+
+            # Early on, a long average would remember little but the random start.
+            decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
+            new["ema"] = jax.tree.map(
+                lambda old, now: decay * old + (1 - decay) * now,
+                state.ema,
+                {"params": new["generator"], "batch_stats": statistics},
+            )
+
+        state = state.replace(**new)
         # Finite gradients don't make finite parameters; the loop looks at this before it saves.
-        metrics["parameter_norm"] = optax.tree.norm((generator_params, discriminator_params))
-
-        # Early on, a long average would remember little but the random start.
-        decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))
-        ema = jax.tree.map(
-            lambda old, new: decay * old + (1 - decay) * new, state.ema, generator_params
+        metrics["parameter_norm"] = optax.tree.norm(
+            (state.generator, state.statistics, state.discriminator)
         )
-        new_state = TrainState(
-            step=state.step + 1,
-            generator=generator_params,
-            discriminator=discriminator_params,
-            spectral=spectral,
-            generator_optimizer=generator_state,
-            discriminator_optimizer=discriminator_state,
-            ema=ema,
-        )
-        return new_state, mean_over_devices(metrics)
+        return state, mean_over_devices(metrics)
 
     return train_step
+
+
+def mean_logit(heads: tuple[Array, ...]) -> Float[Array, ""]:
+    """Mean over all logits of all heads, each head counting the same."""
+    return jnp.mean(jnp.stack([jnp.mean(logits) for logits in heads]))
+
+
+def keep_frozen(config: Any, old: Params, new: Params) -> Params:
+    """``new``, but for the parameters that the generator's configuration keeps frozen."""
+    return jax.tree.map_with_path(
+        lambda path, a, b: a if config.frozen_parameters(tuple(key.key for key in path)) else b,
+        old,
+        new,
+    )

@@ -10,7 +10,6 @@ from jax_inpaint.config import Config
 from jax_inpaint.data.stream import validation_images
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.metrics import hole_l1, hole_psnr, hole_ssim
-from jax_inpaint.models import build_generator
 from jax_inpaint.ops.edges import sobel_edges
 from jax_inpaint.ops.flow import flow_to_color
 from jax_inpaint.training.state import Params
@@ -32,18 +31,18 @@ class Validation:
         self.masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))(
             jax.random.key(0), count, height, width, config.masks
         )
-        generator = build_generator(config.generator)
+        generator = config.generator.build()
 
         @jax.jit
-        def fill(params: Params, images: jax.Array, masks: jax.Array) -> dict[str, jax.Array]:
-            sketch = sobel_edges(images) * masks if config.generator.sketch else None
-            outputs: Any = generator.apply({"params": params}, images, masks, sketch)
+        def fill(variables: Params, images: jax.Array, masks: jax.Array) -> dict[str, jax.Array]:
+            sketch = sobel_edges(images) * masks if config.generator.takes_sketch else None
+            outputs: Any = generator.apply(variables, images, masks, sketch)
             return outputs
 
         self._fill = fill
         self._batch = min(config.train.batch_size, count)
 
-    def outputs(self, params: Params, count: int | None = None) -> dict[str, np.ndarray]:
+    def outputs(self, variables: Params, count: int | None = None) -> dict[str, np.ndarray]:
         """What the generator makes of the first ``count`` images, or of all."""
         count = len(self.images) if count is None else min(count, len(self.images))
         parts = []
@@ -51,7 +50,7 @@ class Validation:
             # The last batch is filled up with the images before it, so that one program does all.
             first = max(0, min(start, len(self.images) - self._batch))
             batch = slice(first, first + self._batch)
-            outputs = jax.device_get(self._fill(params, self.images[batch], self.masks[batch]))
+            outputs = jax.device_get(self._fill(variables, self.images[batch], self.masks[batch]))
             parts.append({name: value[start - first :] for name, value in outputs.items()})
         return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
@@ -63,28 +62,24 @@ class Validation:
             parts.append(_figures(composites[batch], self.images[batch], self.masks[batch]))
         return {name: float(np.concatenate([p[name] for p in parts]).mean()) for name in parts[0]}
 
-    def __call__(self, params: Params) -> dict[str, float]:
-        """:meth:`figures` of a generator's parameters."""
-        return self.figures(self.outputs(params)["composite"])
+    def __call__(self, variables: Params) -> dict[str, float]:
+        """:meth:`figures` of a generator's variables."""
+        return self.figures(self.outputs(variables)["composite"])
 
-    def grid(self, params: Params, rows: int = 6) -> np.ndarray:
-        """A picture, float32 in [-1, 1]: a row for each image, columns as in ``COLUMNS``."""
+    def columns(self, variables: Params, rows: int = 6) -> dict[str, np.ndarray]:
+        """What to show, float32 (rows, H, W, 3) in [-1, 1], by title: inputs, stages, result."""
         rows = min(rows, len(self.images))
-        outputs = self.outputs(params, rows)
+        outputs = self.outputs(variables, rows)
         images, masks = np.asarray(self.images[:rows]), np.asarray(self.masks[:rows])
-        flow = np.asarray(flow_to_color(jnp.asarray(outputs["offset_flow"])))
-        columns = [
-            images,
-            images * (1 - masks) + masks,  # the hole in white
-            outputs["coarse"],
-            outputs["refined"],
-            outputs["composite"],
-            flow.repeat(8, axis=1).repeat(8, axis=2),
-        ]
-        return np.concatenate([np.concatenate(list(column)) for column in columns], axis=1)
-
-
-COLUMNS = ("original", "masked", "coarse", "refined", "composite", "offset flow")
+        columns = {"original": images, "masked": images * (1 - masks) + masks}  # the hole in white
+        for name in ("coarse", "refined", "output", "composite"):
+            if name in outputs:
+                columns[name] = np.clip(outputs[name], -1, 1)
+        if "offset_flow" in outputs:
+            flow = np.asarray(flow_to_color(jnp.asarray(outputs["offset_flow"])))
+            rate = images.shape[1] // flow.shape[1]
+            columns["offset flow"] = flow.repeat(rate, axis=1).repeat(rate, axis=2)
+        return columns
 
 
 @jax.jit

@@ -121,7 +121,7 @@ from jax_inpaint.data.stream import training_batches, validation_images
 
 config = DataConfig(directory=sys.argv[1], size=(32, 32))
 batches = training_batches(config, 2, seed=0)
-print(next(batches).shape, validation_images(config, 3).shape)
+print(next(batches)["image"].shape, validation_images(config, 3).shape)
 batches.close()
 print("tensorflow" in sys.modules)
 """,

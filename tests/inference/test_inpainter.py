@@ -4,11 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import ImageFileError, Picture, write_picture
 from jax_inpaint.inference import inpainter as module
 from jax_inpaint.inference.inpainter import FillError, Inpainter, check_fillable, read_hole
-from jax_inpaint.models import build_generator
+from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.weights import save_weights
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
@@ -26,17 +25,17 @@ def noise(height, width, mode="RGB", dtype=np.uint8, seed=0):
 def make(config, seed=0):
     image, mask = np.zeros((1, 16, 16, 3), np.float32), np.zeros((1, 16, 16, 1), np.float32)
     sketch = mask if config.sketch else None
-    shapes = jax.eval_shape(build_generator(config).init, jax.random.key(0), image, mask, sketch)
+    shapes = jax.eval_shape(config.build().init, jax.random.key(0), image, mask, sketch)
     random = np.random.default_rng(seed)
     params = jax.tree.map(
         lambda leaf: random.normal(0, 0.3, leaf.shape).astype(np.float32), shapes["params"]
     )
-    return config, params
+    return config, {"params": params, "batch_stats": {}}
 
 
 @pytest.fixture(scope="module")
 def inpainter():
-    return Inpainter(*make(GeneratorConfig(width=4)))
+    return Inpainter(*make(DeepFillV2Config(width=4)))
 
 
 def random_hole(height, width):
@@ -93,14 +92,14 @@ def test_grey_is_filled_as_the_same_colours(inpainter):
 
 def test_a_model_with_a_sketch_channel_fills_without_a_sketch():
     picture, hole = noise(7, 6), random_hole(7, 6)
-    filled = Inpainter(*make(GeneratorConfig(width=4, sketch=True)))(picture, hole)
+    filled = Inpainter(*make(DeepFillV2Config(width=4, sketch=True)))(picture, hole)
     assert np.array_equal(filled.pixels[~hole], picture.pixels[~hole])
     assert not np.array_equal(filled.pixels[hole], picture.pixels[hole])
 
 
 def test_loaded_weights_fill_as_those_in_memory(inpainter, tmp_path):
-    config, params = make(GeneratorConfig(width=4))
-    save_weights(tmp_path / "weights.safetensors", config, params)
+    config, variables = make(DeepFillV2Config(width=4))
+    save_weights(tmp_path / "weights.safetensors", config, variables)
     loaded = Inpainter.load(tmp_path)
     picture, hole = noise(8, 8), random_hole(8, 8)
     assert loaded.config == config
@@ -206,7 +205,7 @@ def test_only_running_out_of_memory_becomes_a_message(message, expected, monkeyp
     def fill(*arguments):
         raise jax.errors.JaxRuntimeError(message)
 
-    inpainter = Inpainter(*make(GeneratorConfig(width=4)))
+    inpainter = Inpainter(*make(DeepFillV2Config(width=4)))
     monkeypatch.setattr(inpainter, "_fill", fill)
     with pytest.raises(expected, match=r"too little free memory for a picture of 9x7|a bug"):
         inpainter(noise(7, 9), random_hole(7, 9))

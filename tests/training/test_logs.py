@@ -9,7 +9,7 @@ def test_a_resumed_log_drops_what_lies_after_its_step_and_half_written_lines(tmp
     path = tmp_path / "metrics.jsonl"
     lines = [json.dumps({"step": step, "loss": 1.0}) for step in (1, 2, 3, 4)]
     path.write_text("\n".join(lines) + '\n{"step": 5, "lo')
-    log = RunLog(tmp_path, first_step=3, steps=10, batch_size=2)
+    log = RunLog(tmp_path, first_step=3, steps=10)
     log.scalars(4, {"loss": 0.5})
     log.close()
     entries = [json.loads(line) for line in path.read_text().splitlines()]
@@ -22,7 +22,7 @@ def test_a_resumed_log_drops_what_lies_after_its_step_and_half_written_lines(tmp
 
 
 def test_an_infinite_psnr_is_null_in_json(tmp_path):
-    log = RunLog(tmp_path, first_step=0, steps=10, batch_size=2)
+    log = RunLog(tmp_path, first_step=0, steps=10)
     log.scalars(1, {"hole_l1": 0.0, "hole_psnr": float("inf")})
     log.close()
     line = (tmp_path / "metrics.jsonl").read_text()

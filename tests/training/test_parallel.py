@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from jax_inpaint.config import Config, DataConfig, DiscriminatorConfig, GeneratorConfig, TrainConfig
+from jax_inpaint.config import Config, TrainConfig
 from jax_inpaint.training.parallel import AXIS, device_mesh, parallel_step, replicate
 from jax_inpaint.training.state import init_state
+from tests.small import small
 
 
 def config(parallel: str, batch_size: int = 8) -> Config:
-    return Config(
-        generator=GeneratorConfig(width=4),
-        discriminator=DiscriminatorConfig(width=4),
-        data=DataConfig(size=(32, 32)),
-        train=TrainConfig(batch_size=batch_size, parallel=parallel),
-    )
+    return small(train=TrainConfig(batch_size=batch_size, parallel=parallel))
 
 
 def after_three_steps(mesh: Mesh, parallel: str):
@@ -26,8 +22,9 @@ def after_three_steps(mesh: Mesh, parallel: str):
     state = replicate(init_state(settings), mesh)
     step = parallel_step(settings, mesh)
     rng = np.random.default_rng(0)
-    for _ in range(3):
-        state, metrics = step(state, rng.integers(0, 256, (8, 32, 32, 3), np.uint8))
+    for number in range(3):
+        images = rng.integers(0, 256, (8, 32, 32, 3), np.uint8)
+        state, metrics = step(state, {"image": images}, number)
     return jax.device_get((state, metrics))
 
 
@@ -56,8 +53,9 @@ def test_eight_devices_agree_with_one(one_device, parallel):
 def test_devices_exchange_nothing_but_sums(parallel):
     settings, mesh = config(parallel), device_mesh()
     state = replicate(init_state(settings), mesh)
-    images = np.zeros((8, 32, 32, 3), np.uint8)
-    text = jax.jit(parallel_step(settings, mesh)).lower(state, images).compile().as_text()
+    batch = {"image": np.zeros((8, 32, 32, 3), np.uint8)}
+    step = jax.jit(parallel_step(settings, mesh), static_argnums=2)
+    text = step.lower(state, batch, 0).compile().as_text()
     exchanges = set(
         re.findall(r"\b(all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)", text)
     )
@@ -67,7 +65,7 @@ def test_devices_exchange_nothing_but_sums(parallel):
 def test_the_state_is_donated_and_whole_on_every_device():
     settings, mesh = config("jit"), device_mesh()
     state = replicate(init_state(settings), mesh)
-    new, _ = parallel_step(settings, mesh)(state, np.zeros((8, 32, 32, 3), np.uint8))
+    new, _ = parallel_step(settings, mesh)(state, {"image": np.zeros((8, 32, 32, 3), np.uint8)}, 0)
     kernel = lambda s: s.generator["coarse"]["conv1"]["conv"]["kernel"]  # noqa: E731
     assert kernel(state).is_deleted()
     assert kernel(new).sharding.is_fully_replicated

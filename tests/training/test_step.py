@@ -5,38 +5,31 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_inpaint.config import (
-    Config,
-    DataConfig,
-    DiscriminatorConfig,
-    GeneratorConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from jax_inpaint.config import OptimizerConfig, TrainConfig
+from jax_inpaint.losses.terms import Adversarial
 from jax_inpaint.masks import sample_masks
-from jax_inpaint.models import build_discriminator, build_generator
+from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.ops.spectral import spectral_normalize
-from jax_inpaint.training.state import init_state, learning_rate
+from jax_inpaint.training.schedule import learning_rate
+from jax_inpaint.training.state import init_state
 from jax_inpaint.training.step import Purpose, from_uint8, make_train_step, random_key
+from tests.small import small
 
-CONFIG = Config(
-    generator=GeneratorConfig(width=4),
-    discriminator=DiscriminatorConfig(width=4),
-    data=DataConfig(size=(32, 32)),
-    generator_optimizer=OptimizerConfig(learning_rate=1e-3),
-    train=TrainConfig(batch_size=4, steps=10),
-)
+CONFIG = small(generator_optimizer=OptimizerConfig(learning_rate=1e-3))
 
 
 def images(seed=0, batch=4):
     return jnp.asarray(np.random.default_rng(seed).integers(0, 256, (batch, 32, 32, 3), np.uint8))
 
 
+def run(config, state, images):
+    return jax.jit(make_train_step(config))(state, {"image": images}, {})
+
+
 @pytest.fixture(scope="module")
 def stepped():
     state = init_state(CONFIG)
-    return state, *jax.jit(make_train_step(CONFIG))(state, images())
+    return state, *run(CONFIG, state, images())
 
 
 def reference_losses(config, state, discriminator_params, spectral, batch):
@@ -44,20 +37,19 @@ def reference_losses(config, state, discriminator_params, spectral, batch):
     image = from_uint8(batch)
     key = random_key(config.train.seed, state.step, Purpose.MASKS)
     mask = sample_masks(key, *batch.shape[:3], config.masks)
-    outputs = build_generator(config.generator).apply({"params": state.generator}, image, mask)
+    outputs = config.generator.build().apply({"params": state.generator}, image, mask)
     normalized, _ = spectral_normalize(discriminator_params, spectral)
-    discriminator = build_discriminator(config.discriminator, config.generator)
+    discriminator = config.discriminator.build(jnp.float32)
 
     def logits(x):
-        return np.asarray(
-            discriminator.apply({"params": normalized}, jnp.concatenate([x, mask], axis=-1))
-        )
+        (heads,) = discriminator.apply({"params": normalized}, x, mask)["logits"]
+        return np.asarray(heads)
 
     real, fake = logits(image), logits(outputs["composite"])
     hinge = 0.5 * np.maximum(1 - real, 0).mean() + 0.5 * np.maximum(1 + fake, 0).mean()
     return {
         "discriminator_loss": hinge,
-        "adversarial_loss": -fake.mean(),
+        "adversarial": -fake.mean(),
         "coarse_l1": np.abs(outputs["coarse"] - image).mean(),
         "refined_l1": np.abs(outputs["refined"] - image).mean(),
     }
@@ -70,8 +62,8 @@ def test_losses_are_those_of_the_definition(stepped):
     for name in ("discriminator_loss", "coarse_l1", "refined_l1"):
         assert float(metrics[name]) == pytest.approx(old[name], rel=1e-4)
     # The generator meets the discriminator that has just been updated.
-    assert float(metrics["adversarial_loss"]) == pytest.approx(new["adversarial_loss"], rel=1e-3)
-    total = metrics["coarse_l1"] + metrics["refined_l1"] + metrics["adversarial_loss"]
+    assert float(metrics["adversarial"]) == pytest.approx(new["adversarial"], rel=1e-3)
+    total = metrics["coarse_l1"] + metrics["refined_l1"] + metrics["adversarial"]
     assert float(metrics["generator_loss"]) == pytest.approx(float(total), rel=1e-5)
 
 
@@ -82,16 +74,16 @@ def test_generator_update_is_adam_on_the_gradient_of_the_whole_objective(stepped
         random_key(CONFIG.train.seed, before.step, Purpose.MASKS), 4, 32, 32, CONFIG.masks
     )
     normalized, _ = spectral_normalize(after.discriminator, after.spectral)
-    generator = build_generator(CONFIG.generator)
-    discriminator = build_discriminator(CONFIG.discriminator, CONFIG.generator)
+    generator = CONFIG.generator.build()
+    discriminator = CONFIG.discriminator.build(jnp.float32)
 
     def loss(params):
         outputs = generator.apply({"params": params}, image, mask)
-        seen = jnp.concatenate([outputs["composite"], mask], axis=-1)
+        judged = discriminator.apply({"params": normalized}, outputs["composite"], mask)
         return (
             jnp.mean(jnp.abs(outputs["coarse"] - image))
             + jnp.mean(jnp.abs(outputs["refined"] - image))
-            - jnp.mean(discriminator.apply({"params": normalized}, seen))
+            - jnp.mean(judged["logits"][0])
         )
 
     gradient = jax.jit(jax.grad(loss))(before.generator)
@@ -117,14 +109,15 @@ def test_ema_moves_towards_the_new_parameters(stepped):
     before, after, _ = stepped
     decay = 1 / 10  # (1 + step) / (10 + step) at step 0
     for ema, old, new in zip(
-        *(jax.tree.leaves(t) for t in (after.ema, before.ema, after.generator)), strict=True
+        *(jax.tree.leaves(t) for t in (after.ema["params"], before.ema["params"], after.generator)),
+        strict=True,
     ):
         np.testing.assert_allclose(ema, decay * old + (1 - decay) * new, atol=1e-6)
 
 
 def test_steps_are_functions_of_state_and_images(stepped):
     before, after, _ = stepped
-    again, _ = jax.jit(make_train_step(CONFIG))(before, images())
+    again, _ = run(CONFIG, before, images())
     for a, b in zip(jax.tree.leaves(after), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -138,7 +131,9 @@ def test_masks_differ_between_steps_and_seeds():
 def test_learning_on_one_batch_lowers_the_loss():
     config = dataclasses.replace(
         CONFIG,
-        objective=ObjectiveConfig(adversarial=0.01),
+        objective=dataclasses.replace(
+            CONFIG.objective, terms=(*CONFIG.objective.terms[:2], Adversarial(0.01))
+        ),
         generator_optimizer=OptimizerConfig(learning_rate=3e-3),
     )
     state = init_state(config)
@@ -146,15 +141,15 @@ def test_learning_on_one_batch_lowers_the_loss():
     batch = jnp.broadcast_to(jnp.array([250, 128, 10], jnp.uint8), (4, 32, 32, 3))
     losses = []
     for _ in range(60):
-        state, metrics = step(state, batch)
+        state, metrics = step(state, {"image": batch}, {})
         losses.append(float(metrics["refined_l1"]))
     assert losses[-1] < 0.25 * losses[0]
 
 
 @pytest.mark.parametrize("changes", [{"sketch": True}, {"compute_dtype": "bfloat16"}])
 def test_variants_of_the_generator_train(changes):
-    config = dataclasses.replace(CONFIG, generator=GeneratorConfig(width=4, **changes))
-    state, metrics = jax.jit(make_train_step(config))(init_state(config), images())
+    config = dataclasses.replace(CONFIG, generator=DeepFillV2Config(width=4, **changes))
+    state, metrics = run(config, init_state(config), images())
     assert all(np.isfinite(value) for value in metrics.values())
     assert all(leaf.dtype != jnp.bfloat16 for leaf in jax.tree.leaves(state))
 
@@ -164,7 +159,7 @@ def test_clipping_bounds_the_update_before_adam():
         CONFIG, generator_optimizer=OptimizerConfig(learning_rate=1e-3, clip_norm=1e-3)
     )
     state = init_state(clipped)
-    new, metrics = jax.jit(make_train_step(clipped))(state, images())
+    new, metrics = run(clipped, state, images())
     moment = new.generator_optimizer[1].mu  # (1 - beta1) times the clipped gradient
     norm = np.sqrt(sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(moment)))
     assert float(metrics["generator_gradient_norm"]) > 1e-3

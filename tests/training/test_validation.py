@@ -3,16 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jax_inpaint.config import Config, DataConfig, GeneratorConfig, TrainConfig
-from jax_inpaint.models import build_generator
+from jax_inpaint.config import DataConfig, TrainConfig
 from jax_inpaint.training.state import init_state
-from jax_inpaint.training.validation import COLUMNS, Validation
+from jax_inpaint.training.validation import Validation
+from tests.small import small
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    return Config(
-        generator=GeneratorConfig(width=4),
+    return small(
         data=DataConfig(size=(32, 48), directory=str(tmp_path_factory.mktemp("photographs"))),
         train=TrainConfig(batch_size=4, validation_images=6),
     )
@@ -24,19 +23,19 @@ def validation(config):
 
 
 @pytest.fixture(scope="module")
-def params(config):
-    return init_state(config).generator
+def variables(config):
+    return init_state(config).ema
 
 
-def test_every_image_is_filled_once_though_batches_do_not_divide_them(validation, params, config):
-    outputs = validation.outputs(params)
-    direct = build_generator(config.generator).apply(
-        {"params": params}, validation.images, validation.masks
-    )
+def test_every_image_is_filled_once_though_batches_do_not_divide_them(
+    validation, variables, config
+):
+    outputs = validation.outputs(variables)
+    direct = config.generator.build().apply(variables, validation.images, validation.masks)
     assert len(validation.images) == 6
     for name, value in direct.items():
         np.testing.assert_allclose(outputs[name], value, atol=1e-5, err_msg=name)
-    first = validation.outputs(params, count=5)
+    first = validation.outputs(variables, count=5)
     np.testing.assert_array_equal(first["refined"], outputs["refined"][:5])
 
 
@@ -59,8 +58,11 @@ def test_figures_do_not_see_known_pixels(validation):
     assert spoiled["hole_l1"] == 0
 
 
-def test_the_grid_has_a_column_for_each_title(validation, params):
-    grid = validation.grid(params, rows=2)
-    assert grid.shape == (2 * 32, len(COLUMNS) * 48, 3)
-    np.testing.assert_array_equal(grid[:32, :48], validation.images[0])
-    assert np.abs(grid).max() <= 1
+def test_columns_to_look_at(validation, variables):
+    columns = validation.columns(variables, rows=2)
+    titles = ["original", "masked", "coarse", "refined", "composite", "offset flow"]
+    assert list(columns) == titles
+    for column in columns.values():
+        assert column.shape == (2, 32, 48, 3)
+        assert np.abs(column).max() <= 1
+    np.testing.assert_array_equal(columns["original"], validation.images[:2])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_inpaint.layers import GatedConv, GatedUpsample, ToImage
+from jax_inpaint.layers.gated import GatedConv, GatedUpsample, ToImage
 
 
 def convolve(x, kernel, bias, stride=1, dilation=1):

@@ -1,0 +1,1 @@
+"""Flax Linen layers: thin shells with parameters over the functions in ops/."""

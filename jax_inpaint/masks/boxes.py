@@ -1,0 +1,99 @@
+"""Rectangles: one, several, and bands along the border."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from jax_inpaint.config import MaskConfig
+from jax_inpaint.masks.drawing import Mask, between, draw_boxes, pixel_scale, whole_between
+
+
+class Boxes(NamedTuple):
+    """A number of rectangles; both bounds of each pair belong to it, sizes are in pixels."""
+
+    count: tuple[int, int]
+    sides: tuple[int, int]
+    margin: int
+
+
+SEVERAL = Boxes(count=(1, 5), sides=(32, 128), margin=0)
+BAND = (0.04, 0.25)  # thinnest and thickest outpainting band, share of the side it lies across
+
+
+def box_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
+    """A rectangle at a random place, every side moved inwards by up to half the jitter.
+
+    Source: official DeepFillv2 ``random_bbox`` and ``bbox2mask``.
+    """
+    keys = jax.random.split(key, 4)
+
+    def side(
+        place_key: PRNGKeyArray, jitter_key: PRNGKeyArray, size: int, box: int
+    ) -> tuple[Array, Array]:
+        scale = pixel_scale(size, config)
+        length = min(max(1, round(box * scale)), size)
+        margin = min(round(config.box_margin * scale), (size - length) // 2)
+        jitter = min(round(config.box_jitter * scale), length - 1)
+        # As official, the largest start is left out where there is room to.
+        stop = max(size - length - margin, margin + 1)
+        start = jax.random.randint(place_key, (1,), margin, stop)
+        inset = jax.random.randint(jitter_key, (1,), 0, jitter // 2 + 1)
+        return start + inset, start + length - inset
+
+    rows = side(keys[0], keys[1], height, config.box_size[0])
+    columns = side(keys[2], keys[3], width, config.box_size[1])
+    return draw_boxes(rows, columns, height, width)
+
+
+def boxes_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
+    """One to five rectangles anywhere, with sides between an eighth and half of the image's."""
+    scales = pixel_scale(height, config), pixel_scale(width, config)
+    return random_boxes(key, SEVERAL, height, width, scales)
+
+
+def outpainting_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
+    """Bands along the sides of the image, each with probability 1/2, but at least one.
+
+    Source: LaMa ``OutpaintingMaskGenerator``: a band is between 4 and 25 % of the image wide.
+    """
+    del config  # bands are shares of the image
+    band_key, chance_key = jax.random.split(key)
+    sizes = jnp.array([height, height, width, width])
+    band = jnp.maximum(jnp.round(between(jax.random.uniform(band_key, (4,)), *BAND) * sizes), 1)
+    chance = jax.random.uniform(chance_key, (4,))
+    band = jnp.where((chance < 0.5) | (chance == jnp.min(chance)), band, 0)
+    top, bottom, left, right = band
+    row, column = jnp.arange(height), jnp.arange(width)
+    rows = (row < top) | (row >= height - bottom)
+    columns = (column < left) | (column >= width - right)
+    return (rows[:, None] | columns).astype(jnp.float32)[..., None]
+
+
+def random_boxes(
+    key: PRNGKeyArray, boxes: Boxes, height: int, width: int, scales: tuple[float, float]
+) -> Mask:
+    """Rectangles of independent sizes and places, all inside the image.
+
+    Args:
+        key: decides everything.
+        boxes: how many, how large.
+        height, width: of the image.
+        scales: what to multiply the pixels of ``boxes`` with, downwards and across.
+    """
+    most = boxes.count[1]
+    count_key, box_key = jax.random.split(key)
+    count = whole_between(jax.random.uniform(count_key), *boxes.count)
+
+    def side(uniform: Array, size: int, scale: float) -> tuple[Array, Array]:
+        margin = min(round(boxes.margin * scale), (size - 1) // 2)
+        low, high = (min(max(1, round(b * scale)), size - 2 * margin) for b in boxes.sides)
+        length = whole_between(uniform[0], low, high)
+        start = whole_between(uniform[1], margin, size - margin - length)
+        return start, start + length
+
+    uniform = jax.random.uniform(box_key, (2, 2, most))
+    rows, columns = side(uniform[0], height, scales[0]), side(uniform[1], width, scales[1])
+    rows = rows[0], jnp.where(jnp.arange(most) < count, rows[1], 0)
+    return draw_boxes(rows, columns, height, width)

@@ -1,0 +1,1 @@
+"""Reference networks in PyTorch, with the parameter names of the published ones."""
