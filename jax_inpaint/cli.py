@@ -1,6 +1,7 @@
 """The command line: ``jax-inpaint fill``."""
 
 import sys
+from typing import Any
 
 import tyro
 
@@ -9,7 +10,7 @@ from jax_inpaint.images import ImageFileError
 from jax_inpaint.inference.inpainter import FillError
 from jax_inpaint.weights import WeightsError
 
-COMMANDS = {"fill": Fill}
+COMMANDS: dict[str, Any] = {"fill": Fill}
 
 
 def main() -> int:

@@ -75,8 +75,11 @@ class DiscriminatorConfig(ABC):
     """Settings of a discriminator; each file in models/ defines its own kind."""
 
     architecture: ClassVar[str]  # its name in files and messages
-    spectral_norm: ClassVar[bool] = False  # kernels are divided by their largest singular values
-    unnormalized: ClassVar[tuple[str, ...]] = ()  # layers whose kernels are not
+
+    def normalizes(self, path: tuple[str, ...]) -> bool:
+        """Whether the kernel at a path is divided by its largest singular value beforehand."""
+        del path
+        return False
 
     @abstractmethod
     def build(self, dtype: DTypeLike, axis_name: str | None = None) -> nn.Module:

@@ -64,7 +64,7 @@ def find_checkpoint(source: Path) -> Path | None:
     prefix = source.with_name(re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", source.name))
     if prefix.with_name(f"{prefix.name}.index").is_file():
         return prefix
-    if source.is_file() and source.read_bytes()[-len(_TABLE_MAGIC) :] == _TABLE_MAGIC:
+    if source.is_file() and _ends_like_a_table(source):
         raise TensorFileError(
             f"{source} is a checkpoint of TensorFlow's old format V1, which isn't read; in "
             "TensorFlow, restore it and save it with tf.compat.v1.train.Saver() as V2"
@@ -102,6 +102,12 @@ def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
             shard = f"{prefix.name}.data-{entry.get(3, 0):05d}-of-{shards:05d}"
             tensors[name] = _read_tensor(prefix.with_name(shard), name, entry)
     return tensors
+
+
+def _ends_like_a_table(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_TABLE_MAGIC)))
+        return file.read() == _TABLE_MAGIC
 
 
 def _text(path: Path) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jax_inpaint.config import DataConfig
+from jax_inpaint.ops.blur import gaussian_blur
 
 Image = Float[Array, "h w c"]
 Scalar = float | Float[Array, ""]
@@ -97,27 +98,3 @@ def blur_randomly(
     blurred = jax.random.bernoulli(whether_key, share)
     drawn = jax.random.uniform(sigma_key, minval=sigma[0], maxval=sigma[1])
     return gaussian_blur(image, jnp.where(blurred, drawn, 0.0), math.ceil(3 * sigma[1]))
-
-
-def gaussian_blur(image: Image, sigma: Scalar, radius: int) -> Image:
-    """Separable Gaussian blur; beyond its edges the image goes on mirrored.
-
-    Args:
-        image: of any size.
-        sigma: standard deviation, pixels; at 0 the image stays as it is, bit for bit.
-        radius: pixels that the kernel reaches to each side; three sigma leave out 0.3 % of it.
-    """
-    offsets = np.arange(-radius, radius + 1)
-    # With a deviation this small only the pixel itself has a weight in float32.
-    weights = jnp.exp(-0.5 * (offsets / jnp.maximum(sigma, 1e-3)) ** 2)
-    weights /= jnp.sum(weights)
-    # Shifted sums stay exact where accelerators would round the products of a convolution.
-    for axis, size in enumerate(image.shape[:2]):
-        border = [(radius, radius) if other == axis else (0, 0) for other in range(3)]
-        padded = jnp.pad(image, border, mode="symmetric")
-        shifted = [
-            weights[i] * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
-            for i in range(len(offsets))
-        ]
-        image = sum(shifted[1:], start=shifted[0])
-    return image

@@ -30,9 +30,10 @@ def training_batches(
 
     With masks of kind ``folder`` there is also ``"mask"``, uint8 (..., 1): 1 in the hole, else 0.
 
-    Photographs are shuffled anew each time round, masks are drawn anew each time. Batch ``n`` is the same whether the stream
-    started at 0 or at ``n``, however many workers read it; the processes' batches side by side are
-    the batch of a single process. ``close()`` ends the threads and workers.
+    Photographs are shuffled anew each time round; masks are drawn one by one. Batch ``n`` is the
+    same whether the stream started at 0 or at ``n``, however many workers read it; the processes'
+    batches side by side are the batch of a single process. ``close()`` ends the threads and
+    workers.
 
     Args:
         config: source, size and augmentation.
@@ -171,9 +172,9 @@ def random_crop(
         stretch: the photograph's proportions change by a factor of up to 1 + ``stretch``, either
             way; its logarithm is uniform. The crop is turned in the stretched photograph.
     """
-    height, width = photograph.shape[:2]
+    height, width = map(float, photograph.shape[:2])
     if min_area is None:
-        return _resize(photograph, (0.0, 0.0, float(width), float(height)), size)
+        return _resize(photograph, (0.0, 0.0, width, height), size)
     angle = math.radians(rng.uniform(-rotation, rotation)) if rotation else 0.0
     widening = math.exp(rng.uniform(-0.5, 0.5) * math.log1p(stretch)) if stretch else 1.0
     # An upright box around the turned result, in its pixels.

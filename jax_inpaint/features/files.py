@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+from jaxtyping import PRNGKeyArray
 
 from jax_inpaint.features.network import TABLES, FeatureName, FeatureNetwork
 from jax_inpaint.torch_files import TensorFileError, read_tensors, require_shapes
@@ -72,6 +73,12 @@ def load_feature_params(network: FeatureName, path: str | os.PathLike[str]) -> A
     )
     params = {key: jnp.asarray(_flax_layout(tensors[name])) for key, name in names.items()}
     return traverse_util.unflatten_dict(params)
+
+
+def random_feature_params(network: FeatureName, key: PRNGKeyArray) -> Any:
+    """Parameters of a network that has learned nothing: for tests and timing."""
+    image, layers = jnp.zeros((1, 64, 64, 3)), tuple(TABLES[network])[-1:]
+    return jax.jit(FeatureNetwork(network).init, static_argnums=2)(key, image, layers)
 
 
 def _shapes(network: FeatureName) -> Any:

@@ -28,7 +28,7 @@ def poisson_blend(picture: Picture, filled: Picture, hole: Bool[np.ndarray, "h w
     on the hole's bounding box, relying on what the picture shows inside the hole.
 
     Source: Pérez et al., Poisson Image Editing (2003), equation 7; as post-processing of fills,
-    Iizuka et al., Globally and Locally Consistent Image Completion (2017), section 3.5.
+    Iizuka et al., Globally and Locally Consistent Image Completion (2017).
     """
     result = np.where(hole[..., None], filled, picture).astype(picture.dtype)
     if not hole.any() or hole.all():

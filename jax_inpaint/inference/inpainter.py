@@ -1,11 +1,14 @@
 """Fill the hole of one picture of any size."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float32
 
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import Picture, read_picture
@@ -56,20 +59,33 @@ class Inpainter:
         """
         check_fillable(picture, hole, self.config)
         height, width = picture.size
-        multiple = self.config.multiple
-        padding = ((0, -height % multiple), (0, -width % multiple))
-        image = np.pad(picture.rgb(), (*padding, (0, 0)), mode="reflect")
-        mask = np.pad(hole, padding, mode="reflect").astype(np.float32)[..., None]
-        try:
+        image, mask = pad_by_reflection(picture.rgb(), hole, self.config.multiple)
+        with saying_where_memory_ends(height, width):
             filled = np.asarray(self._fill(self._variables, image[None], mask[None]))[0]
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            raise FillError(
-                f"the device has too little free memory for a picture of {width}x{height}; "
-                "scale it and its mask down, or cut out the part around the hole"
-            ) from error
         return picture.filled(filled[:height, :width], hole)
+
+
+def pad_by_reflection(
+    image: Float32[np.ndarray, "h w c"], hole: Bool[np.ndarray, "h w"], multiple: int
+) -> tuple[Float32[np.ndarray, "p q c"], Float32[np.ndarray, "p q 1"]]:
+    """Image and mask, 1 in the hole, continued below and to the right to multiples of a number."""
+    padding = [(0, -side % multiple) for side in hole.shape]
+    padded = np.pad(image, (*padding, (0, 0)), mode="reflect")
+    return padded, np.pad(hole, padding, mode="reflect").astype(np.float32)[..., None]
+
+
+@contextlib.contextmanager
+def saying_where_memory_ends(height: int, width: int) -> Iterator[None]:
+    """Turns the device's error for a picture that is too large into a FillError."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise FillError(
+            f"the device has too little free memory for a picture of {width}x{height}; "
+            "scale it and its mask down, or cut out the part around the hole"
+        ) from error
 
 
 def read_hole(path: str | os.PathLike[str]) -> np.ndarray:

@@ -16,10 +16,17 @@ from jax_inpaint.layers.convolution import (
 from jax_inpaint.ops.resize import upsample_nearest
 
 
-def gated(x: Float[Array, "b h w c"], activation: Activation) -> Float[Array, "b h w c//2"]:
-    """``activation(features) * sigmoid(gate)``: the first half of the channels, by the second."""
+def gated(
+    x: Float[Array, "b h w c"], activation: Activation, layer: nn.Module
+) -> Float[Array, "b h w c//2"]:
+    """``activation(features) * sigmoid(gate)``: the first half of the channels, by the second.
+
+    Whoever applies the network with ``mutable=["intermediates"]`` gets the ``gate`` of the layer.
+    """
     features, gate = jnp.split(x, 2, axis=-1)
-    return activation(features) * jax.nn.sigmoid(gate)
+    gate = jax.nn.sigmoid(gate)
+    layer.sow("intermediates", "gate", gate)
+    return activation(features) * gate
 
 
 class GatedConv(nn.Module):
@@ -56,7 +63,7 @@ class GatedConv(nn.Module):
             self.padding,
             dtype=self.dtype,
         )
-        x = gated(x, self.activation)
+        x = gated(x, self.activation, self)
         return x if self.norm is None else self.norm(name="norm")(x)
 
 
@@ -104,7 +111,7 @@ class GatedTransposedConv(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h*2 w*2 f"]:
         """Gated features at twice the size, in ``dtype``."""
         x = TransposedConv(2 * self.features, self.kernel_size, dtype=self.dtype, name="up")(x)
-        x = gated(x, self.activation)
+        x = gated(x, self.activation, self)
         return x if self.norm is None else self.norm(name="norm")(x)
 
 

@@ -13,7 +13,8 @@ from jax.nn import relu, softplus
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jax_inpaint.config import AdversarialLoss, FakeTarget
-from jax_inpaint.ops.resize import adaptive_max_pool
+from jax_inpaint.ops.blur import gaussian_blur
+from jax_inpaint.ops.resize import downsample_nearest
 
 Logits = Float[Array, "b ..."]
 Images = Float[Array, "b h w c"]
@@ -67,16 +68,20 @@ def fakeness(target: FakeTarget, mask: Float[Array, "b h w 1"], logits: Logits) 
     """How far each logit of a composite should call it fake, in [0, 1].
 
     Args:
-        target: ``"everywhere"``: 1. ``"hole"``: 1 where the logit's patch touches the hole, 0
-            elsewhere (LaMa's ``mask_as_fake_target``). ``"soft_hole"``: the mask at the logits'
-            size, blurred, so that logits at the hole's edge count half (AOT-GAN).
+        target: ``"everywhere"``: 1. ``"hole"``: the mask at the logits' size, nearest neighbour
+            (LaMa's ``mask_as_fake_target``). ``"soft_hole"``: the mask blurred by a 51st of the
+            image's side before that, so that logits at the hole's edge count half (AOT-GAN: 10
+            pixels of 512; its code swaps the labels of real and fake, here they are the paper's).
         mask: 1 in the hole.
         logits: of one head; without rows and columns every image counts as fake.
     """
     if target == "everywhere" or logits.ndim < 4:
         return jnp.ones(())
-    hole = adaptive_max_pool(mask, logits.shape[1], logits.shape[2])
-    return hole
+    if target == "soft_hole":
+        side = min(mask.shape[1:3])
+        blur = partial(gaussian_blur, sigma=side * 10 / 512, radius=max(1, side * 35 // 512))
+        mask = jax.vmap(blur)(mask)
+    return downsample_nearest(mask, logits.shape[1], logits.shape[2], "strided")
 
 
 def generator_loss(

@@ -111,7 +111,7 @@ def load_feature_networks(terms: Sequence[Term], files: FeatureConfig) -> dict[s
         TensorFileError: if a file is missing, with where to get it, or isn't that network's.
         ValueError: if a term names a layer that its network doesn't have.
     """
-    params = {}
+    params: dict[str, Any] = {}
     for network, layers in feature_layers(terms).items():
         check_layers(network, layers)
         params[network] = load_feature_params(network, getattr(files, network))

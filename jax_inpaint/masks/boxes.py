@@ -7,7 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from jax_inpaint.config import MaskConfig
-from jax_inpaint.masks.drawing import Mask, between, draw_boxes, pixel_scale, whole_between
+from jax_inpaint.masks.drawing import (
+    Mask,
+    between,
+    draw_boxes,
+    pixel_scale,
+    uniforms,
+    whole_between,
+)
 
 
 class Boxes(NamedTuple):
@@ -59,10 +66,9 @@ def outpainting_mask(key: PRNGKeyArray, height: int, width: int, config: MaskCon
     Source: LaMa ``OutpaintingMaskGenerator``: a band is between 4 and 25 % of the image wide.
     """
     del config  # bands are shares of the image
-    band_key, chance_key = jax.random.split(key)
+    share, chance = uniforms(key, (4,), (4,))
     sizes = jnp.array([height, height, width, width])
-    band = jnp.maximum(jnp.round(between(jax.random.uniform(band_key, (4,)), *BAND) * sizes), 1)
-    chance = jax.random.uniform(chance_key, (4,))
+    band = jnp.maximum(jnp.round(between(share, *BAND) * sizes), 1)
     band = jnp.where((chance < 0.5) | (chance == jnp.min(chance)), band, 0)
     top, bottom, left, right = band
     row, column = jnp.arange(height), jnp.arange(width)
@@ -83,8 +89,8 @@ def random_boxes(
         scales: what to multiply the pixels of ``boxes`` with, downwards and across.
     """
     most = boxes.count[1]
-    count_key, box_key = jax.random.split(key)
-    count = whole_between(jax.random.uniform(count_key), *boxes.count)
+    count, by_side = uniforms(key, (), (2, 2, most))
+    drawn = jnp.arange(most) < whole_between(count, *boxes.count)
 
     def side(uniform: Array, size: int, scale: float) -> tuple[Array, Array]:
         margin = min(round(boxes.margin * scale), (size - 1) // 2)
@@ -93,7 +99,6 @@ def random_boxes(
         start = whole_between(uniform[1], margin, size - margin - length)
         return start, start + length
 
-    uniform = jax.random.uniform(box_key, (2, 2, most))
-    rows, columns = side(uniform[0], height, scales[0]), side(uniform[1], width, scales[1])
-    rows = rows[0], jnp.where(jnp.arange(most) < count, rows[1], 0)
+    rows, columns = side(by_side[0], height, scales[0]), side(by_side[1], width, scales[1])
+    rows = rows[0], jnp.where(drawn, rows[1], 0)
     return draw_boxes(rows, columns, height, width)

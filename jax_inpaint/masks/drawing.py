@@ -5,6 +5,9 @@ once the intervals of its rows are known; and segments are drawn one after the o
 of them need no more memory than one.
 """
 
+import itertools
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
@@ -113,10 +116,11 @@ def draw_boxes(
 
     def within(limits: tuple[Array, Array], size: int) -> Array:
         position = jnp.arange(size)
-        return (position >= limits[0][:, None]) & (position < limits[1][:, None])
+        inside = (position >= limits[0][:, None]) & (position < limits[1][:, None])
+        return inside.astype(jnp.float32)
 
-    boxes = within(rows, height)[:, :, None] & within(columns, width)[:, None, :]
-    return jnp.any(boxes, axis=0).astype(jnp.float32)[..., None]
+    count = jnp.einsum("nh,nw->hw", within(rows, height), within(columns, width))
+    return (count > 0).astype(jnp.float32)[..., None]
 
 
 def flip_randomly(key: PRNGKeyArray, mask: Mask) -> Mask:
@@ -126,10 +130,18 @@ def flip_randomly(key: PRNGKeyArray, mask: Mask) -> Mask:
     return jnp.where(upside_down, mask[::-1], mask)
 
 
+def uniforms(key: PRNGKeyArray, *shapes: tuple[int, ...]) -> list[Float[Array, "..."]]:
+    """Random numbers in [0, 1) of each shape, in one draw, for every draw takes long to compile."""
+    sizes = [math.prod(shape) for shape in shapes]
+    numbers = jax.random.uniform(key, (sum(sizes),))
+    parts = jnp.split(numbers, list(itertools.accumulate(sizes[:-1])))
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
 def between(
     uniform: Float[Array, "*n"], low: float | Array, high: float | Array
 ) -> Float[Array, "*n"]:
-    """Numbers in [low, high) from those of [0, 1): one draw serves for many, and compiles fast."""
+    """Numbers in [low, high) from numbers in [0, 1)."""
     return low + uniform * (high - low)
 
 

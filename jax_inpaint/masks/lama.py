@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from jax_inpaint.config import MaskConfig
 from jax_inpaint.masks.boxes import Boxes, random_boxes
-from jax_inpaint.masks.drawing import Mask, draw_segments, pixel_scale, whole_between
+from jax_inpaint.masks.drawing import Mask, draw_segments, pixel_scale, uniforms, whole_between
 
 
 class Strokes(NamedTuple):
@@ -113,18 +113,12 @@ def wandering_strokes(
         scale: what to multiply the pixels of ``strokes`` with.
     """
     most = strokes.count[1]
-    count_key, stroke_key, segment_key = jax.random.split(key, 3)
-    count = whole_between(jax.random.uniform(count_key), *strokes.count)
+    count, by_stroke, by_segment = uniforms(key, (), (most, 3), (3, SEGMENTS, most))
     limits = jnp.array([width, height], jnp.float32)
-
-    each_stroke = jax.random.uniform(stroke_key, (most, 3))
-    start = jnp.floor(each_stroke[:, :2] * limits)
-    segments = whole_between(each_stroke[:, 2], 1, SEGMENTS)
-
-    each_segment = jax.random.uniform(segment_key, (3, SEGMENTS, most))
-    angle = 0.01 + whole_between(each_segment[0], 0, strokes.directions - 1)
-    length = whole_between(each_segment[1], *strokes.length) * scale
-    brush = jnp.maximum(whole_between(each_segment[2], *strokes.width) * scale, 1)
+    start = jnp.floor(by_stroke[:, :2] * limits)
+    angle = 0.01 + whole_between(by_segment[0], 0, strokes.directions - 1)
+    length = whole_between(by_segment[1], *strokes.length) * scale
+    brush = jnp.maximum(whole_between(by_segment[2], *strokes.width) * scale, 1)
     side = jnp.where(jnp.arange(most) % 2 == 0, -1, 1)
     moves = length[..., None] * jnp.stack([side * jnp.sin(angle), jnp.cos(angle)], axis=-1)
 
@@ -134,6 +128,7 @@ def wandering_strokes(
         return ends, (vertices, ends)
 
     _, (starts, ends) = jax.lax.scan(next_vertices, start, moves)
-    drawn = (jnp.arange(SEGMENTS)[:, None] < segments) & (jnp.arange(most) < count)
+    drawn = jnp.arange(most) < whole_between(count, *strokes.count)
+    drawn &= jnp.arange(SEGMENTS)[:, None] < whole_between(by_stroke[:, 2], 1, SEGMENTS)
     widths = jnp.where(drawn, brush, -1.0)
     return starts.reshape(-1, 2), ends.reshape(-1, 2), widths.reshape(-1)

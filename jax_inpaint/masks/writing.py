@@ -15,6 +15,7 @@ from jax_inpaint.masks.drawing import (
     draw_segments,
     draw_strokes,
     pixel_scale,
+    uniforms,
     whole_between,
 )
 
@@ -82,9 +83,9 @@ def text_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) ->
     alphabet = jnp.asarray(_letter_strokes())
     blocks, shape = TEXT_BLOCKS[1], (TEXT_LINES[1], TEXT_LETTERS[1])
 
-    def block(key: PRNGKeyArray, number: Array) -> tuple[Array, Array, Array]:
-        block_key, letter_key, shake_key = jax.random.split(key, 3)
-        uniform = jax.random.uniform(block_key, (6,))
+    def block(
+        number: Array, uniform: Array, by_letter: Array, shake: Array
+    ) -> tuple[Array, Array, Array]:
         letter_height = jnp.maximum(between(uniform[0], *LETTER_HEIGHT) * scale, 4)
         # So thick that a line never passes between the pixels.
         pen = jnp.maximum(between(uniform[1], *LETTER_PEN) * letter_height, math.sqrt(2))
@@ -95,26 +96,26 @@ def text_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) ->
         place = jnp.stack([0.5 * uniform[4], 0.1 + 0.35 * uniform[5] + 0.45 * number])
         origin = place * jnp.array([width, height])
 
-        uniform = jax.random.uniform(letter_key, (3, *shape))
-        letters = whole_between(uniform[0], 0, len(ALPHABET) - 1).reshape(-1)
-        lengths = whole_between(uniform[1, :, :1], *TEXT_LETTERS)
+        letters = whole_between(by_letter[0], 0, len(ALPHABET) - 1).reshape(-1)
+        lengths = whole_between(by_letter[1, :, :1], *TEXT_LETTERS)
         line, column = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])
-        written = (uniform[2] >= SPACES) | (column == 0)
+        written = (by_letter[2] >= SPACES) | (column == 0)
         written &= (column < lengths) & (line < lines)
 
-        shake = jax.random.uniform(shake_key, (letters.size, 15, 2), minval=-1.0)
         corner = jnp.stack(jnp.broadcast_arrays(LETTER_ADVANCE * column, LINE_ADVANCE * line), -1)
-        points = corner.reshape(-1, 1, 2) + _grid() + LETTER_SHAKE * shake
+        points = corner.reshape(-1, 1, 2) + _grid() + LETTER_SHAKE * (2 * shake - 1)
         points = origin + (letter_height / 4 * points) @ turn.T
         strokes = jax.vmap(lambda points, stroke: points[stroke])(points, alphabet[letters])
         widths = jnp.where(written.reshape(-1, 1), pen, -1.0)
         return strokes[:, :, 0], strokes[:, :, 1], jnp.broadcast_to(widths, strokes.shape[:2])
 
-    count_key, block_key = jax.random.split(key)
-    count = whole_between(jax.random.uniform(count_key), *TEXT_BLOCKS)
+    count, *by_block = uniforms(
+        key, (), (blocks, 6), (blocks, 3, *shape), (blocks, math.prod(shape), 15, 2)
+    )
     number = jnp.arange(blocks)
-    start, end, widths = jax.vmap(block)(jax.random.split(block_key, blocks), number)
-    widths = jnp.where(number[:, None, None] < count, widths, -1.0)
+    start, end, widths = jax.vmap(block)(number, *by_block)
+    drawn = number < whole_between(count, *TEXT_BLOCKS)
+    widths = jnp.where(drawn[:, None, None], widths, -1.0)
     return draw_segments(
         start.reshape(-1, 2), end.reshape(-1, 2), widths.reshape(-1), height, width
     )
@@ -142,21 +143,18 @@ def graffiti_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig
         points = points[jnp.minimum(knot, whole_between(uniform[6], *TAG_KNOTS) - 1)]
         return _smooth(points), jnp.maximum(between(uniform[7], *TAG_PEN) * scale, math.sqrt(2))
 
-    count_key, tag_key, wobble_key, drip_key = jax.random.split(key, 4)
-    count = jax.random.uniform(count_key, (2,))
-    points, pens = jax.vmap(tag)(
-        jax.random.uniform(tag_key, (most, 8)),
-        jax.random.uniform(wobble_key, (most, most_knots, 2)),
+    counts, by_tag, wobble, by_drip = uniforms(
+        key, (2,), (most, 8), (most, most_knots, 2), (3, DRIPS[1])
     )
-    pens = jnp.where(jnp.arange(most) < whole_between(count[0], *TAGS), pens, -1.0)
-
-    uniform = jax.random.uniform(drip_key, (3, DRIPS[1]))
+    points, pens = jax.vmap(tag)(by_tag, wobble)
+    drawn = jnp.arange(most) < whole_between(counts[0], *TAGS)
+    runs = jnp.arange(DRIPS[1]) < whole_between(counts[1], *DRIPS)
     # Paint runs from the first stroke, which there always is.
-    top = points[0][whole_between(uniform[0], 0, points.shape[1] - 1)]
-    fall = between(uniform[1], *DRIP_LENGTH) * scale
-    drip_pens = jnp.maximum(between(uniform[2], *DRIP_PEN) * pens[0], 1)
-    drip_pens = jnp.where(jnp.arange(DRIPS[1]) < whole_between(count[1], *DRIPS), drip_pens, -1.0)
+    top = points[0][whole_between(by_drip[0], 0, points.shape[1] - 1)]
+    fall = between(by_drip[1], *DRIP_LENGTH) * scale
     drips = jnp.stack([top, top + jnp.stack([0 * fall, fall], axis=-1)], axis=1)
+    drip_pens = jnp.maximum(between(by_drip[2], *DRIP_PEN) * pens[0], 1)
+    pens, drip_pens = jnp.where(drawn, pens, -1.0), jnp.where(runs, drip_pens, -1.0)
     return jnp.maximum(
         draw_strokes(points, pens, height, width), draw_strokes(drips, drip_pens, height, width)
     )

@@ -63,31 +63,28 @@ class ContextEncoder(nn.Module):
                 f"a context encoder needs height and width that are multiples of 16, got "
                 f"{image.shape[1]}x{image.shape[2]}; pad the image first"
             )
-        normal = {"kernel_init": nn.initializers.normal(0.02), "dtype": self.dtype}
-        normalized = {
-            **normal,
-            "norm": batch_norm(train, self.axis_name, self.dtype),
-            "use_bias": False,
-        }
+        normal = nn.initializers.normal(0.02)
+        norm = batch_norm(train, self.axis_name, self.dtype)
         leaky = partial(nn.leaky_relu, negative_slope=0.2)
-        down = partial(Conv, kernel_size=4, stride=2, activation=leaky, **normalized)
-        conv = partial(Conv, activation=leaky, **normalized)
-        up = partial(TransposedConv, activation=nn.relu, **normalized)
+        first = partial(Conv, activation=leaky, kernel_init=normal, dtype=self.dtype)
+        conv = partial(first, norm=norm, use_bias=False)
+        last = partial(TransposedConv, kernel_init=normal, dtype=self.dtype)
+        up = partial(last, norm=norm, activation=nn.relu, use_bias=False)
         w = self.width
         known = image * (1 - mask)
 
         x = jnp.concatenate([known, mask], axis=-1)
-        x = down(w, norm=None, use_bias=True, name="conv1")(x)
-        x = down(2 * w, name="conv2")(x)
-        x = down(4 * w, name="conv3")(x)
-        x = down(8 * w, name="conv4")(x)
+        x = first(w, kernel_size=4, stride=2, name="conv1")(x)
+        x = conv(2 * w, kernel_size=4, stride=2, name="conv2")(x)
+        x = conv(4 * w, kernel_size=4, stride=2, name="conv3")(x)
+        x = conv(8 * w, kernel_size=4, stride=2, name="conv4")(x)
         x = conv(8 * w, name="bottleneck1")(x)
         x = conv(8 * w, dilation=2, name="bottleneck2")(x)
         x = conv(8 * w, dilation=4, name="bottleneck3")(x)
         x = up(4 * w, name="deconv4")(x)
         x = up(2 * w, name="deconv3")(x)
         x = up(w, name="deconv2")(x)
-        x = TransposedConv(3, **normal, name="deconv1")(x)
+        x = last(3, name="deconv1")(x)
         output = nn.tanh(x.astype(jnp.float32))
         return {"output": output, "composite": output * mask + known}
 

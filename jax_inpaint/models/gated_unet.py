@@ -1,5 +1,6 @@
 """A gated U-Net with instance norm: free-form inpainting in a single stage."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
@@ -28,8 +29,8 @@ class GatedUNet(nn.Module):
     without a second stage; none of them is a standard, and no weights are read. Kernels of 5, 3 and
     3 pixels lead to 64, 128 and 256 channels, dilations are those of DeepFillv2. What is decided
     here: padding is symmetric; instance norm comes behind the gate, so that it makes up for what
-    gates take away (at the start they halve every layer); the first layer, which carries colours,
-    has none; the decoder sees the encoder's features of its size.
+    gates take away (at the start they halve every layer); the first and the last gated layer, which
+    carry colours, have none; the decoder sees the encoder's features of its size.
 
     Source: Yu et al., Free-Form Image Inpainting with Gated Convolution (2019), section 3.1, for
     the layers; Ronneberger et al., U-Net (2015), for the connections.
@@ -64,10 +65,11 @@ class GatedUNet(nn.Module):
                 f"the gated U-Net needs height and width that are multiples of 4, got "
                 f"{image.shape[1]}x{image.shape[2]}; pad the image first"
             )
-        shared = {"norm": instance_norm(self.dtype), "dtype": self.dtype}
-        conv = partial(GatedConv, padding="symmetric", **shared)
-        resize = partial(GatedUpsample, padding="symmetric", **shared)
-        up = resize if self.upsampling == "resize" else partial(GatedTransposedConv, **shared)
+        norm = instance_norm(self.dtype)
+        conv = partial(GatedConv, padding="symmetric", norm=norm, dtype=self.dtype)
+        up: Callable[..., nn.Module] = partial(GatedTransposedConv, norm=norm, dtype=self.dtype)
+        if self.upsampling == "resize":
+            up = partial(GatedUpsample, padding="symmetric", norm=norm, dtype=self.dtype)
         w = self.width
         known = image * (1 - mask)
 

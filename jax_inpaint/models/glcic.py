@@ -27,8 +27,7 @@ class GLCIC(nn.Module):
     would be subtracted again. The paper fills the hole with the mean colour of the data set; here
     it is 0, mid-grey, which the first layer can turn into any other because it sees the mask.
 
-    Source: Iizuka et al., Globally and Locally Consistent Image Completion (2017), section 3.2 and
-    table 1.
+    Source: Iizuka et al., Globally and Locally Consistent Image Completion (2017), section 3.2.
     """
 
     width: int = 64

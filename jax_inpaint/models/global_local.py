@@ -64,8 +64,8 @@ class GlobalLocalCritics(nn.Module):
     Plain convolutions and LeakyReLU 0.2; neither critic sees the mask. For images of 256x256 and
     windows of 128x128 they have 7,072,770 parameters.
 
-    Source: Yu et al., Generative Image Inpainting with Contextual Attention (2018), section 3.2,
-    and the official code (v1.0.0).
+    Source: Yu et al., Generative Image Inpainting with Contextual Attention (2018), section 3, and
+    the official code (v1.0.0).
     """
 
     width: int = 64
@@ -101,8 +101,7 @@ class ContextDiscriminator(nn.Module):
     Convolution, batch norm by the statistics of the batch at hand, ReLU. For images of 256x256 and
     windows of 128x128 it has 45,060,225 parameters.
 
-    Source: Iizuka et al., Globally and Locally Consistent Image Completion (2017), section 3.3 and
-    table 2.
+    Source: Iizuka et al., Globally and Locally Consistent Image Completion (2017), section 3.3.
     """
 
     width: int = 64

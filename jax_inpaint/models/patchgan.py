@@ -134,9 +134,7 @@ class PatchGANConfig(DiscriminatorConfig):
     width: int = 64  # channels of the first layer; they double up to 512
     layers: int = 3  # convolutions with stride 2: a logit sees 70 pixels with 3, 142 with 4
     scales: int = 1  # networks, each on the image at half the size of the one before
-    padding: Literal[1, 2] = (
-        2  # zeros around a convolution; 2: pix2pixHD, LaMa; 1: pix2pix, AOT-GAN
-    )
+    padding: Literal[1, 2] = 2  # zeros on every side; 2: pix2pixHD and LaMa, 1: pix2pix and AOT-GAN
     norm: Literal["batch", "instance", "none"] = "batch"  # after all but the first and last layer
     spectral_norm: bool = False  # divide kernels by their largest singular values; no biases then
     unnormalized: tuple[str, ...] = ()  # layers left out of spectral norm, such as logits
@@ -148,6 +146,10 @@ class PatchGANConfig(DiscriminatorConfig):
             value = getattr(self, name)
             if value < 1:
                 raise ValueError(f"discriminator.{name} must be >= 1, got {value}")
+
+    def normalizes(self, path: tuple[str, ...]) -> bool:
+        """As the fields say."""
+        return self.spectral_norm and not set(path) & set(self.unnormalized)
 
     def build(self, dtype: DTypeLike, axis_name: str | None = None) -> PatchGAN:
         """The network."""

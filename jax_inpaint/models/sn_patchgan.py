@@ -62,8 +62,11 @@ class SNPatchGANConfig(DiscriminatorConfig):
     """The SN-PatchGAN discriminator of DeepFillv2."""
 
     architecture: ClassVar[str] = "sn_patchgan"
-    spectral_norm: ClassVar[bool] = True
     width: int = 64  # channels of the first layer; 64 is the paper's
+
+    def normalizes(self, path: tuple[str, ...]) -> bool:
+        """All kernels."""
+        return True
 
     def build(self, dtype: DTypeLike, axis_name: str | None = None) -> SNPatchGAN:
         """The network."""

@@ -68,13 +68,9 @@ class AttentionUNet(nn.Module):
                 f"{image.shape[1]}x{image.shape[2]}; pad the image first"
             )
         plain = partial(Conv, activation=nn.relu, dtype=self.dtype)
-        shared = {
-            "norm": partial(instance_norm(self.dtype), use_scale=True, use_bias=True),
-            "use_bias": False,
-            "activation": nn.relu,
-            "dtype": self.dtype,
-        }
-        conv, up = partial(Conv, **shared), partial(UpConv, **shared)
+        norm = partial(instance_norm(self.dtype), use_scale=True, use_bias=True)
+        conv = partial(plain, norm=norm, use_bias=False)
+        up = partial(UpConv, norm=norm, activation=nn.relu, use_bias=False, dtype=self.dtype)
         w = self.width
         known = image * (1 - mask)
 

@@ -71,7 +71,7 @@ def contextual_attention(
 
     Returns:
         The attended features, and the offset flow: for each position at the lower resolution, how
-        far away (rows, columns) the most attended background patch is.
+        far away (rows, columns) the most attended background patch is; 0 where there is none.
 
     Scores, norms and softmax are float32 whatever the features' dtype; products of patches take
     their operands in the features' dtype. Cost: memory grows with ``(h * w / rate**2) ** 2``.
@@ -113,7 +113,8 @@ def contextual_attention(
     pasted = pasted.reshape(batch, h, w, 2 * rate, 2 * rate, channels)
     attended = (overlap_add(pasted, stride=rate) / 4.0).astype(dtype)
 
-    best = jnp.argmax(attention, axis=-1).reshape(batch, h, w)
+    best = jnp.argmax(attention, axis=-1)
+    best = jnp.where(jnp.any(attention > 0, axis=-1), best, jnp.arange(h * w)).reshape(batch, h, w)
     position = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), axis=-1)
     offsets = jnp.stack([best // w, best % w], axis=-1) - position
     return attended, offsets.astype(jnp.int32)

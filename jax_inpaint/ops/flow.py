@@ -41,3 +41,14 @@ def flow_to_color(
     wheel = jnp.asarray(_WHEEL)
     hue = (1 - share) * wheel[lower] + share * wheel[(lower + 1) % len(_WHEEL)]
     return 2 * (1 - length[..., None] * (1 - hue)) - 1
+
+
+def color_wheel(size: int) -> Float[Array, "{size} {size} 3"]:
+    """The legend of :func:`flow_to_color`: a disc in which each place shows the offset to it.
+
+    In [-1, 1], white outside; the rim is the longest offset.
+    """
+    axis = jnp.linspace(-1, 1, size)
+    offset = jnp.stack(jnp.meshgrid(axis, axis, indexing="ij"), axis=-1)
+    outside = jnp.hypot(offset[..., 0], offset[..., 1]) > 1
+    return flow_to_color(jnp.where(outside[..., None], 0, offset)[None])[0]

@@ -52,23 +52,3 @@ def downsample_nearest(
         return align_corners_index(size, new_size)
 
     return x[:, index(x.shape[1], height)][:, :, index(x.shape[2], width)]
-
-
-def adaptive_max_pool(
-    x: Float[Array, "b h w c"], height: int, width: int
-) -> Float[Array, "b {height} {width} c"]:
-    """Largest value in each cell of a ``height`` x ``width`` grid; cells may overlap by a pixel.
-
-    Cell ``i`` covers rows ``floor(i * h / height)`` to ``ceil((i + 1) * h / height)``, as PyTorch's
-    ``adaptive_max_pool2d``.
-    """
-
-    def along(x: Array, axis: int, cells: int) -> Array:
-        size = x.shape[axis]
-        first = np.arange(cells) * size // cells
-        last = -(-(np.arange(cells) + 1) * size // cells) - 1
-        widest = int((last - first).max()) + 1
-        index = np.minimum(first[:, None] + np.arange(widest), last[:, None])
-        return jnp.max(jnp.take(x, index, axis=axis), axis=axis + 1)
-
-    return along(along(x, 1, height), 2, width)

@@ -1,6 +1,6 @@
 """Spectral normalisation as a pure function over a parameter tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,17 +12,19 @@ from jax_inpaint.config import SpectralGradient
 
 
 def init_spectral(
-    key: PRNGKeyArray, params: Mapping[str, Any], unnormalized: Sequence[str] = ()
+    key: PRNGKeyArray,
+    params: Mapping[str, Any],
+    normalizes: Callable[[tuple[str, ...]], bool] | None = None,
 ) -> dict[str, Any]:
     """Starting vectors ``u`` of shape (1, channels out), one for every leaf named ``kernel``.
 
     Truncated normal of standard deviation 1, as the official code. The result is a tree with the
-    paths of ``params``, biases and the layers named in ``unnormalized`` left out.
+    paths of ``params``, biases and the kernels that ``normalizes`` says no to left out.
     """
     kernels = {
         path: kernel
         for path, kernel in traverse_util.flatten_dict(params).items()
-        if path[-1] == "kernel" and not set(path) & set(unnormalized)
+        if path[-1] == "kernel" and (normalizes is None or normalizes(path))
     }
     keys = jax.random.split(key, len(kernels))
     vectors = {

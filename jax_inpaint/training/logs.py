@@ -67,10 +67,7 @@ class RunLog:
 
     def grid(self, step: int, columns: dict[str, np.ndarray]) -> Path:
         """Writes pictures (N, H, W, 3) in [-1, 1], by title, as a PNG grid and to TensorBoard."""
-        image = np.concatenate(
-            [np.concatenate(list(column)) for column in columns.values()], axis=1
-        )
-        pixels = add_titles(to_uint8(image), tuple(columns))
+        pixels = picture_grid(columns)
         path = self._pictures / f"step_{step:08d}.png"
         write_picture(path, Picture(pixels, "RGB"), force=True)
         self._tensorboard.add_image("validation", pixels, step, dataformats="HWC")
@@ -81,6 +78,12 @@ class RunLog:
         self._bar.close()
         self._jsonl.close()
         self._tensorboard.close()
+
+
+def picture_grid(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Pictures (N, H, W, 3) in [-1, 1], by title, side by side in N rows; uint8."""
+    image = np.concatenate([np.concatenate(list(column)) for column in columns.values()], axis=1)
+    return add_titles(to_uint8(image), tuple(columns))
 
 
 def add_titles(pixels: np.ndarray, titles: tuple[str, ...], height: int = 16) -> np.ndarray:

@@ -51,14 +51,13 @@ def init_state(config: Config) -> TrainState:
         )
         statistics = variables.get("batch_stats", {})
         discriminator = init_discriminator(keys[1])
-        normalize = config.discriminator is not None and config.discriminator.spectral_norm
-        skip = config.discriminator.unnormalized if config.discriminator else ()
+        normalizes = config.discriminator.normalizes if config.discriminator else None
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             generator=params,
             statistics=statistics,
             discriminator=discriminator,
-            spectral=init_spectral(keys[2], discriminator, skip) if normalize else {},
+            spectral=init_spectral(keys[2], discriminator, normalizes),
             generator_optimizer=build_optimizer(config.generator_optimizer).init(params),
             discriminator_optimizer=build_optimizer(config.discriminator_optimizer).init(
                 discriminator

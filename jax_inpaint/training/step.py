@@ -65,9 +65,9 @@ def make_train_step(
         axis_name: the mapped axis over which to average gradients, where the step runs inside
             ``shard_map`` or ``pmap``; None where a batch is one (perhaps sharded) array.
     """
-    generator_config = config.generator
+    generator_config: Any = config.generator
     if phase.freeze_encoder_norm:
-        generator_config = dataclasses.replace(config.generator, freeze_encoder_norm=True)
+        generator_config = dataclasses.replace(generator_config, freeze_encoder_norm=True)
     generator = generator_config.build(axis_name)
     dtype = jnp.dtype(config.generator.compute_dtype)
     judges = config.discriminator is not None and phase.discriminator
@@ -130,7 +130,7 @@ def make_train_step(
             outputs, statistics = generate(state.generator)
         hole_l1 = l1(outputs["composite"], image, mask, mean="region") / 2
         metrics = {"train_hole_l1": jnp.mean(hole_l1)}
-        new = {"step": state.step + 1, "statistics": statistics}
+        new: dict[str, Any] = {"step": state.step + 1, "statistics": statistics}
         spectral = state.spectral
 
         # The discriminator learns to tell photographs from composites.
@@ -182,7 +182,7 @@ def make_train_step(
         # The generator learns to rebuild the photograph and to pass for one.
         if phase.generator:
             normalized, _ = spectral_normalize(
-                new.get("discriminator", state.discriminator), spectral
+                new["discriminator"] if judges else state.discriminator, spectral
             )
 
             def generator_objective(outputs: dict[str, Array]) -> tuple[Array, Metrics]:
@@ -217,7 +217,7 @@ def make_train_step(
                 {"params": new["generator"], "batch_stats": statistics},
             )
 
-        state = state.replace(**new)
+        state = dataclasses.replace(state, **new)
         # Finite gradients don't make finite parameters; the loop looks at this before it saves.
         metrics["parameter_norm"] = optax.tree.norm(
             (state.generator, state.statistics, state.discriminator)

@@ -9,7 +9,8 @@ from jax.sharding import Mesh, PartitionSpec
 from scipy.ndimage import gaussian_filter
 
 from jax_inpaint.config import DataConfig
-from jax_inpaint.data.augmentation import augment, change_color, gaussian_blur
+from jax_inpaint.data.augmentation import augment, change_color
+from jax_inpaint.ops.blur import gaussian_blur
 
 KEY = jax.random.key(0)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jax_inpaint.config import DataConfig
+from jax_inpaint.config import DataConfig, MaskConfig
 from jax_inpaint.data.photographs import prepared_photographs
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.data.stream import (
@@ -60,11 +60,34 @@ def broken_config(folder, tmp_path_factory):
     return DataConfig(source=f"folder:{spoilt}", validation_source="photographs", size=(16, 24))
 
 
-def take(count, *arguments, **options):
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory):
+    """Seven masks from a folder: rectangles of different sizes and places."""
+    folder = tmp_path_factory.mktemp("masks")
+    for i in range(7):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[3 + i : 12 + 3 * i, 20 - 2 * i : 40 + 2 * i] = 255
+        Image.fromarray(mask).save(folder / f"{i}.png")
+    return MaskConfig(kind="folder", folder=str(folder))
+
+
+def take_all(count, *arguments, **options):
+    """The first batches, stacked, by name."""
     batches = training_batches(*arguments, **options)
-    taken = np.stack([next(batches) for _ in range(count)])
+    taken = [next(batches) for _ in range(count)]
     batches.close()
-    return taken
+    return {name: np.stack([batch[name] for batch in taken]) for name in taken[0]}
+
+
+def take(count, *arguments, **options):
+    """The images alone."""
+    return take_all(count, *arguments, **options)["image"]
+
+
+def assert_same(batches, others):
+    assert batches.keys() == others.keys()
+    for name, values in batches.items():
+        np.testing.assert_array_equal(values, others[name])
 
 
 def numbers(batches):
@@ -79,8 +102,9 @@ def test_batches_have_the_asked_shape(config):
     batches = training_batches(config, 6, seed=0)
     for _ in range(3):
         batch = next(batches)
-        assert batch.shape == (6, 16, 24, 3)
-        assert batch.dtype == np.uint8
+        assert batch.keys() == {"image"}
+        assert batch["image"].shape == (6, 16, 24, 3)
+        assert batch["image"].dtype == np.uint8
     batches.close()
 
 
@@ -171,13 +195,51 @@ def test_a_missing_folder_is_found_at_once(tmp_path):
         training_batches(DataConfig(source=f"folder:{tmp_path / 'no'}"), 2, seed=0)
 
 
+# Masks from a folder.
+
+
+def test_masks_come_along_and_leave_the_images_as_they_are(config, masks):
+    batches = take_all(10, config, 4, seed=0, masks=masks)
+    assert batches["mask"].shape == (10, 4, 16, 24, 1)
+    assert batches["mask"].dtype == np.uint8
+    assert set(np.unique(batches["mask"])) == {0, 1}
+    np.testing.assert_array_equal(batches["image"], take(10, config, 4, seed=0))
+    assert len({mask.tobytes() for mask in batches["mask"].reshape(40, 16, 24)}) >= 7
+    assert all(len({mask.tobytes() for mask in batch}) > 1 for batch in batches["mask"])
+    assert not np.array_equal(take_all(10, config, 4, seed=1, masks=masks)["mask"], batches["mask"])
+
+
+def test_masks_that_are_drawn_in_the_step_dont_come_along(config):
+    assert take_all(1, config, 2, seed=0, masks=MaskConfig(kind="box")).keys() == {"image"}
+
+
+@pytest.mark.parametrize("per_image", [True, False])
+def test_masks_follow_the_stream(config, masks, per_image):
+    masks = replace(masks, per_image=per_image)
+    whole = take_all(9, config, 4, seed=0, masks=masks)
+    resumed = take_all(4, config, 4, seed=0, first_step=5, masks=masks)
+    assert_same(resumed, {name: values[5:] for name, values in whole.items()})
+    parts = [
+        take_all(9, config, 4, 0, process_index=index, process_count=2, masks=masks)
+        for index in range(2)
+    ]
+    joined = {name: np.concatenate([part[name] for part in parts], axis=1) for name in whole}
+    assert_same(joined, whole)
+
+
+def test_a_batch_may_share_one_mask(config, masks):
+    batches = take_all(9, config, 4, seed=0, masks=replace(masks, per_image=False))["mask"]
+    np.testing.assert_array_equal(batches, batches[:, :1].repeat(4, axis=1))
+    assert len({batch.tobytes() for batch in batches}) > 3
+
+
 # Worker processes.
 
 
-def test_workers_give_the_same_stream_and_outlive_signals(broken_config):
-    expected = take(12, broken_config, 4, seed=0, first_step=3)
+def test_workers_give_the_same_stream_and_outlive_signals(broken_config, masks):
+    expected = take_all(12, broken_config, 4, seed=0, first_step=3, masks=masks)
     config = replace(broken_config, workers=2, threads=1)
-    batches = training_batches(config, 4, seed=0, first_step=3)
+    batches = training_batches(config, 4, seed=0, first_step=3, masks=masks)
     taken = [next(batches) for _ in range(2)]
     workers = multiprocessing.active_children()
     assert len(workers) == 2
@@ -186,7 +248,7 @@ def test_workers_give_the_same_stream_and_outlive_signals(broken_config):
         for worker in workers:
             os.kill(worker.pid, number)
     taken += [next(batches) for _ in range(10)]
-    np.testing.assert_array_equal(np.stack(taken), expected)
+    assert_same({name: np.stack([batch[name] for batch in taken]) for name in expected}, expected)
     batches.close()
     assert not any(worker.is_alive() for worker in workers)
 
@@ -270,8 +332,8 @@ def test_random_crops_arent_distorted_and_keep_their_bounds(photograph_size, siz
         )
     assert 0.24 < min(shares) < 0.27
     assert 0.97 < max(shares) < 1.03
-    # Areas are uniform, and the crops lie about the middle.
-    assert abs(np.mean(shares) - 0.625) < 3 * 0.75 / np.sqrt(12 * 300)
+    # Sides are uniform, and the crops lie about the middle.
+    assert abs(np.mean(np.sqrt(shares)) - 0.75) < 3 * 0.5 / np.sqrt(12 * 300)
     np.testing.assert_allclose(np.mean(places, axis=0), 0.5, atol=0.03)
     assert np.max(places) > 0.6
     assert np.min(places) < 0.4
@@ -341,14 +403,136 @@ def test_the_configuration_reaches_the_crop():
     np.testing.assert_array_equal(
         image, random_crop(photograph, (32, 32), None, np.random.default_rng(1))
     )
-    jittered = training_image(
-        photograph, np.random.default_rng(0), replace(config, color_jitter=1.0)
-    )
-    assert jittered.dtype == np.uint8
-    assert np.abs(jittered.astype(int) - image).mean() > 5
     config = DataConfig(size=(32, 32), min_area=1.0, flip=False)
     images = [training_image(photograph, np.random.default_rng(i), config) for i in range(20)]
     assert all(abs(extent(image, photograph)[3] - 120) < 4 for image in images)
+    changed = replace(config, rotation=20.0, stretch=0.3)
+    np.testing.assert_array_equal(
+        training_image(photograph, np.random.default_rng(0), changed),
+        random_crop(photograph, (32, 32), 1.0, np.random.default_rng(0), 20.0, 0.3),
+    )
+
+
+# Turned and stretched crops.
+
+
+def plane(crop, photograph):
+    """How ``crop`` lies in ``ramps``: a turned ramp is a ramp.
+
+    Returns:
+        The matrix from its pixels (x, y) to those of the photograph, and its four corners there.
+    """
+    height, width = crop.shape[:2]
+    y, x = np.indices((height, width)) + 0.5
+    # At the photograph's edge, where nothing is further out, resizing bends the ramps.
+    inside = (slice(height // 8, -(height // 8)), slice(width // 8, -(width // 8)))
+    known = np.stack([x[inside].ravel(), y[inside].ravel(), np.ones(x[inside].size)], axis=1)
+    values = np.stack([crop[inside][..., 1].ravel(), crop[inside][..., 2].ravel()], axis=1)
+    solution, *_ = np.linalg.lstsq(known, values.astype(float), rcond=None)
+    assert np.abs(known @ solution - values).max() < 2.5
+    sides = np.array([photograph.shape[1], photograph.shape[0]])
+    solution *= (sides - 1) / 255
+    solution[2] += 0.5
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    return solution[:2].T, corners @ solution
+
+
+@pytest.mark.parametrize("size", [(64, 64), (48, 96)])
+def test_turned_crops_are_turned_and_show_nothing_from_outside(size):
+    photograph = ramps(1, 240, 320)
+    rng = np.random.default_rng(0)
+    angles, gaps = [], []
+    for _ in range(200):
+        crop = random_crop(photograph, size, 0.5, rng, rotation=30.0)
+        assert crop.shape == (*size, 3)
+        assert crop.dtype == np.uint8
+        matrix, corners = plane(crop, photograph)
+        side = np.sqrt(np.linalg.det(matrix))
+        angle = np.arctan2(matrix[1, 0], matrix[0, 0])
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        np.testing.assert_allclose(matrix, side * turn, atol=0.03 * side)
+        angles.append(np.degrees(angle))
+        gaps.append(np.minimum(corners, [320, 240] - corners).min())
+    # The largest crops touch the border.
+    assert -2 < min(gaps) < 2
+    assert max(gaps) > 10
+    assert -30.5 < min(angles) < -29
+    assert 29 < max(angles) < 30.5
+    assert abs(np.mean(angles)) < 3 * 60 / np.sqrt(12 * 200)
+
+
+def test_the_largest_turned_crops_touch_opposite_borders():
+    photograph = ramps(1, 240, 320)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        crop = random_crop(photograph, (16, 16), 1.0, rng, rotation=180.0, stretch=0.5)
+        _, corners = plane(crop, photograph)
+        assert np.all(corners > -2.5)
+        assert np.all(corners < [322.5, 242.5])
+        spare = [320, 240] - np.ptp(corners, axis=0)
+        assert abs(spare.min()) < 4
+
+
+@pytest.mark.parametrize("rotation", [0.0, 30.0])
+def test_stretched_crops_use_the_range_either_way(rotation):
+    photograph = ramps(1, 240, 320)
+    rng = np.random.default_rng(0)
+    stretches = []
+    for _ in range(200):
+        crop = random_crop(photograph, (64, 64), 0.5, rng, rotation, stretch=0.5)
+        matrix, corners = plane(crop, photograph)
+        assert np.all(corners > -2)
+        assert np.all(corners < [322, 242])
+        # The photograph is stretched along its sides, so its rows and columns stay square.
+        norms = np.linalg.norm(matrix, axis=1)
+        assert abs(matrix[0] @ matrix[1]) < 0.04 * norms.prod()
+        stretches.append(norms[0] / norms[1])
+    assert 1.45 < max(stretches) < 1.53
+    assert 1.45 < 1 / min(stretches) < 1.53
+    assert abs(np.mean(np.log(stretches))) < 3 * 2 * np.log(1.5) / np.sqrt(12 * 200)
+
+
+def test_without_rotation_and_stretch_nothing_is_drawn_for_them():
+    photograph = np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8)
+    for seed in range(20):
+        rng, other = np.random.default_rng(seed), np.random.default_rng(seed)
+        side = rng.uniform(0.5, 1.0) * (90 / 48)
+        height, width = side * 48, side * 64
+        top, left = rng.uniform(0, 90 - height), rng.uniform(0, 130 - width)
+        expected = Image.fromarray(photograph).resize(
+            (64, 48),
+            Image.Resampling.BILINEAR,
+            box=(left, top, left + width, top + height),
+            reducing_gap=2.0,
+        )
+        np.testing.assert_array_equal(random_crop(photograph, (48, 64), 0.25, other), expected)
+        assert other.random() == rng.random()
+
+
+def test_turned_crops_fit_photographs_of_every_size():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        height, width = (int(side) for side in rng.integers(1, 100, 2))
+        size = tuple(int(side) for side in 8 * rng.integers(1, 10, 2))
+        photograph = np.full((height, width, 3), 255, np.uint8)
+        crop = random_crop(photograph, size, 1.0, rng, rotation=180.0, stretch=1.0)
+        assert crop.shape == (*size, 3)
+        assert np.all(crop == 255)
+
+
+def test_shrinking_averages_in_turned_crops_too():
+    checkers = 255 * (np.indices((256, 256)).sum(axis=0) % 2).astype(np.uint8)
+    photograph = np.repeat(checkers[..., None], 3, axis=-1)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        crop = random_crop(photograph, (32, 32), 0.7, rng, rotation=45.0, stretch=0.5)
+        assert np.all(np.abs(crop.astype(int) - 127.5) < 20)
+
+
+def test_squeezed_photographs_cant_be_turned():
+    for field in ("rotation", "stretch"):
+        with pytest.raises(ValueError, match=r"data\.crop must be random with data\.rotation"):
+            DataConfig(crop="resize", **{field: 0.5})
 
 
 # Validation.

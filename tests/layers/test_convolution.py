@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from tests.twins.torch_arrays import from_torch, kernel, to_torch, transposed_kernel
 
 from jax_inpaint.layers.convolution import Conv, TransposedConv, UpConv, pad
 from jax_inpaint.layers.normalization import instance_norm
+from tests.twins.torch_arrays import from_torch, kernel, to_torch, transposed_kernel
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from tests.twins.torch_arrays import from_torch, to_torch
 
 from jax_inpaint.layers.normalization import batch_norm, instance_norm
+from tests.twins.torch_arrays import from_torch, to_torch
 
 
 @pytest.fixture

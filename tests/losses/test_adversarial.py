@@ -1,5 +1,7 @@
 """GAN losses against NumPy's logarithms, penalties against closed forms."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,15 +102,25 @@ def test_a_soft_share_of_squares_has_the_gradient_of_a_soft_label():
     np.testing.assert_allclose(gradient, 2 * (fake - (1 - share)) / 9, rtol=1e-4, atol=1e-6)
 
 
-def test_every_logit_whose_cell_touches_the_hole_is_fake():
-    mask = jnp.zeros((2, 16, 16, 1)).at[0, 5, 9].set(1)
+def test_fakeness_is_everywhere_or_the_mask_at_the_logits_size():
+    mask = jnp.zeros((2, 16, 16, 1)).at[0, 4:8, 8:].set(1)
     logits = jnp.zeros((2, 4, 4, 3))
     share = np.asarray(fakeness("hole", mask, logits))
-    assert share.shape == (2, 4, 4, 1)
-    assert share[0, 1, 2] == 1
-    assert share.sum() == 1
+    expected = np.zeros((2, 4, 4, 1))
+    expected[0, 1, 2:] = 1
+    np.testing.assert_array_equal(share, expected)
     assert fakeness("everywhere", mask, logits) == 1
     assert fakeness("hole", mask, logits[:, 0, 0]) == 1  # one logit for the whole image
+
+
+def test_a_soft_hole_is_the_blurred_mask_the_right_way_round():
+    mask = jnp.zeros((1, 512, 512, 1)).at[:, :, 256:].set(1)
+    share = np.asarray(fakeness("soft_hole", mask, jnp.zeros((1, 64, 64, 1))))[0, 32, :, 0]
+    assert share[0] == 0  # known, far from the hole: as real as a photograph
+    assert share[-1] == pytest.approx(1, abs=1e-5)  # fake, deep in the hole
+    # The hole's edge lies between the pixels 255 and 256; logit 32 looks at pixel 256.
+    normal = [0.5 * (1 + math.erf((8 * i - 255.5) / 10 / math.sqrt(2))) for i in range(64)]
+    np.testing.assert_allclose(share, normal, atol=0.01)
 
 
 def linear(slope):

@@ -25,7 +25,7 @@ def lively(path, leaf):
     if path[-1].key != "kernel":
         return leaf
     key = jax.random.fold_in(jax.random.key(2), leaf.size)
-    return 1.6 * jax.random.normal(key, leaf.shape) * np.sqrt(2 / leaf[..., 0].size)
+    return jax.random.normal(key, leaf.shape) * np.sqrt(2 / leaf[..., 0].size)
 
 
 class Filled:
@@ -42,6 +42,8 @@ class Filled:
         self.mask = mask.at[0, 8:20, 8:30].set(1).at[1, height // 2 :, width // 2 :].set(1)
         self.variables = jax.jit(self.network.init)(keys[1], self.image, self.mask)
         self.variables["params"] = jax.tree.map_with_path(lively, self.variables["params"])
+        if kind.architecture in ("deepfillv2", "gated_unet"):  # gates halve every signal
+            self.variables["params"] = jax.tree.map(lambda x: 1.6 * x, self.variables["params"])
         self.apply = jax.jit(self.network.apply)
         self.outputs = self.apply(self.variables, self.image, self.mask)
 

@@ -8,7 +8,7 @@ import pytest
 from jax_inpaint.config import load_config
 from jax_inpaint.models.context_encoder import ContextEncoder, ContextEncoderConfig
 from jax_inpaint.models.patchgan import PatchGANConfig
-from tests.twins.single_stage import context_encoder, noisy
+from tests.twins.single_stage import context_encoder, random_variables
 from tests.twins.torch_arrays import from_torch, to_torch
 
 CONFIG = Path(__file__).parents[2] / "configs" / "context_encoder_places2.py"
@@ -25,7 +25,7 @@ def example():
 def test_it_is_the_network_of_the_table(example, train):
     image, mask = example
     model = ContextEncoder(width=2)
-    variables = noisy(jax.jit(model.init)(jax.random.key(0), image, mask))
+    variables = random_variables(model, image, mask)
     outputs, updated = jax.jit(
         lambda v: model.apply(v, image, mask, train=train, mutable=["batch_stats"])
     )(variables)
@@ -53,8 +53,9 @@ def test_parameters_at_the_default_width():
 
 def test_the_discriminator_is_shown_the_image_and_its_known_part(example):
     image, mask = example
-    model = PatchGANConfig(width=2, norm="none", condition="masked_image").build(jnp.float32)
-    variables = model.init(jax.random.key(0), image, mask)
+    config = PatchGANConfig(width=2, layers=1, norm="none", condition="masked_image")
+    model = config.build(jnp.float32)
+    variables = jax.jit(model.init)(jax.random.key(0), image, mask)
     first = variables["params"]["scale1"]["conv1"]
     assert first["kernel"].shape == (4, 4, 6, 2)
     # Blind to the image itself, it knows the known part and nothing of the hole.

@@ -7,7 +7,7 @@ import pytest
 
 from jax_inpaint.config import load_config
 from jax_inpaint.models.gated_unet import GatedUNet, GatedUNetConfig
-from tests.twins.single_stage import gated_unet, noisy
+from tests.twins.single_stage import gated_unet, random_variables
 from tests.twins.torch_arrays import from_torch, to_torch
 
 CONFIG = Path(__file__).parents[2] / "configs" / "gated_unet_places2.py"
@@ -28,7 +28,7 @@ def shapes(config):
 def test_it_is_the_network_of_the_table(upsampling):
     model = GatedUNet(width=2, upsampling=upsampling)
     image, mask = example()
-    params = noisy(jax.jit(model.init)(jax.random.key(0), image, mask)["params"])
+    params = random_variables(model, image, mask)["params"]
     outputs = jax.jit(lambda p: model.apply({"params": p}, image, mask))(params)
     seen = np.concatenate([image * (1 - mask), mask], axis=-1)
     expected = from_torch(gated_unet(params, to_torch(seen), upsampling))

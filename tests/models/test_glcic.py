@@ -12,7 +12,7 @@ from tests.twins.torch_arrays import from_torch, kernel, randomize, to_torch, tr
 
 
 def completion_network(w):
-    """Table 1 of the paper: features, kernel and stride (negative: transposed) or dilation."""
+    """The paper's table, with the convolution, batch norm and ReLU of each row."""
 
     def layer(inputs, outputs, size=3, stride=1, dilation=1, kind=nn.Conv2d):
         padding = dilation * (size - 1) // 2
@@ -45,14 +45,12 @@ def variables_of(twin):
         transposed = isinstance(conv, nn.ConvTranspose2d)
         name = f"{'deconv' if transposed else 'conv'}{number}"
         weights = transposed_kernel(conv.weight) if transposed else kernel(conv.weight)
-        numbers = {key: jnp.asarray(value.numpy()) for key, value in norm.state_dict().items()}
+        values = {key: jnp.asarray(value.numpy()) for key, value in norm.state_dict().items()}
         params[name] = {
             "conv": {"kernel": weights},
-            "norm": {"scale": numbers["weight"], "bias": numbers["bias"]},
+            "norm": {"scale": values["weight"], "bias": values["bias"]},
         }
-        statistics[name] = {
-            "norm": {"mean": numbers["running_mean"], "var": numbers["running_var"]}
-        }
+        statistics[name] = {"norm": {"mean": values["running_mean"], "var": values["running_var"]}}
     last = twin[16]
     params["conv17"] = {
         "conv": {"kernel": kernel(last.weight), "bias": jnp.asarray(last.bias.detach().numpy())}

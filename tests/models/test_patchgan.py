@@ -87,11 +87,10 @@ def test_a_logit_sees_70_pixels_with_three_strides():
     assert rows[-1] - rows[0] + 1 == 70
 
 
-def test_the_mask_is_a_condition_where_asked_for():
-    plain, _ = shapes(PatchGANConfig(width=2))
-    conditioned, _ = shapes(PatchGANConfig(width=2, condition="mask"))
-    assert plain["scale1"]["conv1"]["kernel"].shape == (4, 4, 3, 2)
-    assert conditioned["scale1"]["conv1"]["kernel"].shape == (4, 4, 4, 2)
+@pytest.mark.parametrize(("condition", "channels"), [("none", 3), ("mask", 4), ("masked_image", 6)])
+def test_conditions_are_more_channels(condition, channels):
+    params, _ = shapes(PatchGANConfig(width=2, condition=condition))
+    assert params["scale1"]["conv1"]["kernel"].shape == (4, 4, channels, 2)
 
 
 def test_attention_starts_as_the_identity():

@@ -7,7 +7,7 @@ import pytest
 
 from jax_inpaint.config import load_config
 from jax_inpaint.models.unet_patchgan import AttentionUNet, AttentionUNetConfig
-from tests.twins.single_stage import attention_unet, noisy
+from tests.twins.single_stage import attention_unet, random_variables
 from tests.twins.torch_arrays import from_torch, to_torch
 
 CONFIG = Path(__file__).parents[2] / "configs" / "unet_patchgan_places2.py"
@@ -18,7 +18,7 @@ def filled():
     image = jax.random.uniform(jax.random.key(1), (2, 64, 80, 3), minval=-1)
     mask = jnp.zeros((2, 64, 80, 1)).at[0, 3:12, 5:20].set(1).at[1, 40:, 50:].set(1)
     model = AttentionUNet(width=2)
-    params = noisy(jax.jit(model.init)(jax.random.key(0), image, mask)["params"])
+    params = random_variables(model, image, mask)["params"]
     outputs = jax.jit(lambda p: model.apply({"params": p}, image, mask))(params)
     return params, outputs, image, mask
 

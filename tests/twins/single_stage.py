@@ -4,16 +4,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from flax import traverse_util
 from torch.nn import functional
 
 from jax_inpaint.ops.attention import contextual_attention
 from tests.twins.torch_arrays import from_torch, to_torch
 
 
-def noisy(tree):
-    """Parameters that no formula can do without: biases aren't 0, scales aren't 1."""
-    keys = iter(jax.random.split(jax.random.key(7), len(jax.tree.leaves(tree))))
-    return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(next(keys), x.shape), tree)
+def random_variables(model, image, mask):
+    """Variables that no formula can do without: biases aren't 0, scales and variances aren't 1."""
+    generator = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        noise = generator.normal(size=leaf.shape).astype(np.float32)
+        if path[-1] == "kernel":
+            return noise * np.float32(np.prod(leaf.shape[:-1]) ** -0.5)
+        return 1 + 0.3 * np.abs(noise) if path[-1] in ("scale", "var") else 0.1 * noise
+
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image, mask)
+    return traverse_util.path_aware_map(draw, shapes)
 
 
 def tensor(array) -> torch.Tensor | None:
@@ -76,7 +85,7 @@ def attention_unet(params, x: torch.Tensor, mask) -> torch.Tensor:
         x = block(x, params[f"down{level}_conv2"])
         skips.append(x)
     features = jnp.asarray(from_torch(x))
-    attended, _ = contextual_attention(features, features, mask)
+    attended, _ = jax.jit(contextual_attention)(features, features, mask)
     x = block(torch.cat([x, to_torch(attended)], dim=1), params["bottleneck"])
     for level in (3, 2, 1):
         x = block(double(x), params[f"up{level}_conv1"]["up"])
