@@ -5,15 +5,14 @@ DeepFillv2's two stages; the discriminator and the masks are DeepFillv2's; the w
 perceptual 0.1, style 250 and adversarial 0.01 are those of AOT-GAN, here on VGG16's first three
 poolings. VGG16's weights are needed: see --features.vgg16.
 
-Cost: not measured; a step sees every image three times through VGG16 besides the networks.
+Cost: not measured; a step looks at output and photograph through VGG16 besides the networks.
 
     tfds build places365_small --file_format=array_record
     python train.py --config configs/gated_unet_places2.py
 
 A decoder of resize-convolutions, should a grid of dots show: --generator.upsampling resize.
 
-Expect: no number is published. DeepFillv2 on the same masks, by another implementation: hole L1
-8.6 %.
+Expect: no number is published.
 """
 
 from jax_inpaint.config import Config, DataConfig, GanConfig, ObjectiveConfig, TrainConfig

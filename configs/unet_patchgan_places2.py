@@ -5,7 +5,7 @@ adversarial 100 : 1, least squares, instance norm, Adam 2e-4 (0.5, 0.999); perce
 variation on the hole dilated by a pixel are added as for inpainting (Liu et al., 2018). VGG16's
 weights are needed: see --features.vgg16.
 
-Cost: not measured; a step sees every image twice through VGG16 besides the networks.
+Cost: not measured; a step looks at output and photograph through VGG16 besides the networks.
 
     tfds build places365_small --file_format=array_record
     python train.py --config configs/unet_patchgan_places2.py

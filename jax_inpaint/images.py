@@ -5,8 +5,9 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Integer, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Integer, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jax_inpaint.files import write_atomically
@@ -80,6 +81,11 @@ class Picture:
         pixels = self.pixels.copy()
         pixels[..., : colours.shape[-1]][hole] = colours[hole]
         return replace(self, pixels=pixels)
+
+
+def from_uint8(image: UInt8[Array, "*b h w c"]) -> Float32[Array, "*b h w c"]:
+    """uint8 in [0, 255] to float32 in [-1, 1]."""
+    return image.astype(jnp.float32) / 127.5 - 1
 
 
 def to_uint8(image: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from jax_inpaint.images import check_writable, is_lossless, read_picture, write_picture
-from jax_inpaint.inference.inpainter import Inpainter, check_fillable, read_hole
+from jax_inpaint.inference.inpainter import Blend, Inpainter, check_fillable, read_hole
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Fill:
     # where to write; its suffix is the format
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     weights: Path  # a weights file, or the workdir of a training run
+    blend: Blend = "none"  # poisson: adapt the fill's colours to those around the hole
     force: bool = False  # replace the output if it exists
 
     def run(self) -> None:
@@ -36,7 +37,7 @@ class Fill:
             original, hole = read_picture(self.picture), read_hole(self.mask)
         check_fillable(original, hole)
         check_writable(self.output, original, self.force)
-        filled = Inpainter.load(self.weights)(original, hole)
+        filled = Inpainter.load(self.weights)(original, hole, self.blend)
         write_picture(self.output, filled, self.force)
         print(f"{self.output}: filled {hole.sum()} of {hole.size} pixels ({hole.mean():.1%})")
         if not is_lossless(self.output):

@@ -14,6 +14,7 @@ from absl import flags
 from PIL import Image
 
 from jax_inpaint.config import ConfigError, DataConfig, MaskConfig
+from jax_inpaint.data.mask_files import MaskFiles, training_mask
 from jax_inpaint.data.sources import open_source
 
 
@@ -44,7 +45,9 @@ def training_batches(
         masks: where masks come from; those of other kinds are drawn in the step.
 
     Raises:
-        DataError: if the source can't be used; from ``next`` if none of its images can.
+        DataError: if a folder or another source can't be used; from ``next`` if none of the images
+            can.
+        ImageFileError: from ``next`` if a mask can't be read.
         ConfigError: if the processes can't share a batch evenly.
     """
     if batch_size % process_count:
@@ -60,8 +63,6 @@ def training_batches(
     )
     if masks is not None and masks.kind == "folder":
         sharing = 1 if masks.per_image else batch_size
-        from jax_inpaint.data.mask_files import MaskFiles
-
         files = MaskFiles(masks.folder)
         examples = examples.map_with_index(
             partial(_with_mask, files=files, size=config.size, seed=seed, sharing=sharing)
@@ -120,6 +121,17 @@ def validation_images(config: DataConfig, count: int) -> np.ndarray:
     )
 
 
+def validation_masks(folder: str, size: tuple[int, int], count: int) -> np.ndarray:
+    """Masks from a folder for :func:`validation_images`, uint8 (count, height, width, 1), 1 hole.
+
+    Always the same ones, from all over the folder; where it has fewer than ``count``, several
+    times.
+    """
+    files = MaskFiles(folder)
+    order = np.random.default_rng(0).permutation(len(files))
+    return np.stack([training_mask(files[int(order[i % len(files)])], size) for i in range(count)])
+
+
 def training_example(
     photograph: np.ndarray, rng: np.random.Generator, config: DataConfig
 ) -> dict[str, np.ndarray]:
@@ -130,14 +142,12 @@ def training_example(
 def _with_mask(
     index: int,
     example: dict[str, np.ndarray],
-    files: "MaskFiles",
+    files: MaskFiles,
     size: tuple[int, int],
     seed: int,
     sharing: int,
 ) -> dict[str, np.ndarray]:
     """Example ``index`` of the stream with a random mask; ``sharing`` in a row have the same."""
-    from jax_inpaint.data.mask_files import training_mask
-
     rng = np.random.default_rng((seed, index // sharing))
     mask = training_mask(files[int(rng.integers(len(files)))], size, rng)
     return {**example, "mask": mask}

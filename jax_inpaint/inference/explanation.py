@@ -21,14 +21,14 @@ STAGES = ("coarse", "refined", "output", "composite")
 
 @flax.struct.dataclass
 class LayerMap:
-    """A map in [0, 1] of a layer's size, and its mean over the hole and over the known pixels.
+    """A map in [0, 1] of a layer's size, and its means in the hole and outside.
 
     ``values`` is (p, q); each of them stands for a block of ``stride`` x ``stride`` pixels.
     """
 
     values: Any
     in_hole: Any
-    in_known: Any
+    outside: Any
     stride: int = flax.struct.field(pytree_node=False)
 
 
@@ -37,7 +37,7 @@ class Gates:
     """The gates of a layer; 1 lets a feature through, 0 stops it.
 
     ``mean`` is over the layer's channels. ``strongest`` is one of them, number ``channel``: the one
-    whose mean differs most between the hole and the known pixels.
+    whose mean differs most between the hole and the rest.
     """
 
     layer: str = flax.struct.field(pytree_node=False)
@@ -112,10 +112,10 @@ def explain(
     """
     height, width = hole.shape
     padded, mask = pad_by_reflection(image, hole, config.multiple)
-    inside = np.zeros_like(mask)
-    inside[:height, :width] = 1
+    real = np.zeros_like(mask)
+    real[:height, :width] = 1
     with saying_where_memory_ends(height, width):
-        outputs, gates, known = jax.device_get(_look(config, variables, padded, mask, inside))
+        outputs, gates, known = jax.device_get(_look(config, variables, padded, mask, real))
     flow = outputs.pop("offset_flow", None)
     return Explanation(
         architecture=config.architecture,
@@ -130,9 +130,12 @@ def explain(
 
 @partial(jax.jit, static_argnums=0)
 def _look(
-    config: GeneratorConfig, variables: Variables, image: Array, mask: Array, inside: Array
+    config: GeneratorConfig, variables: Variables, image: Array, mask: Array, real: Array
 ) -> tuple[dict[str, Array], tuple[Gates, ...], tuple[Known, ...]]:
-    """Outputs for one padded image; gates and known positions of its layers, in their order."""
+    """Outputs for one padded image; gates and known positions of the layers, in their order.
+
+    ``real`` is 0 in the padding, 1 elsewhere.
+    """
     sketch = jnp.zeros_like(mask)[None] if config.takes_sketch else None
     outputs, state = config.build().apply(
         variables,
@@ -145,40 +148,40 @@ def _look(
     gates, known = [], []
     intermediates = flax.traverse_util.flatten_dict(state.get("intermediates", {}))
     for (*path, kind), (value,) in intermediates.items():
-        # A gated upsampling is one layer, as is its convolution.
+        # The convolution within a gated upsampling is all there is to it.
         layer = "/".join(path).removesuffix("/gated_conv")
         if kind == "gate":
-            gates.append(_gates(layer, value[0].astype(jnp.float32), mask, inside))
-        else:
+            gates.append(_gates(layer, value[0].astype(jnp.float32), mask, real))
+        elif kind == "__call__":  # of a PartialConv
             _, valid = value
-            known.append(Known(layer, _layer_map(valid[0, :, :, 0], mask, inside)))
+            known.append(Known(layer, _layer_map(valid[0, :, :, 0], mask, real)))
     outputs = {name: value[0] for name, value in outputs.items()}
     return outputs, tuple(gates), tuple(known)
 
 
-def _gates(layer: str, gate: Float[Array, "p q c"], mask: Array, inside: Array) -> Gates:
-    hole, known = _weights(gate.shape, mask, inside)
-    difference = jnp.einsum("pqc,pq->c", gate, hole) - jnp.einsum("pqc,pq->c", gate, known)
+def _gates(layer: str, gate: Float[Array, "p q c"], mask: Array, real: Array) -> Gates:
+    hole, rest = _weights(gate.shape, mask, real)
+    difference = jnp.einsum("pqc,pq->c", gate, hole) - jnp.einsum("pqc,pq->c", gate, rest)
     channel = jnp.argmax(jnp.abs(difference))
     return Gates(
         layer,
-        _layer_map(jnp.mean(gate, axis=-1), mask, inside),
-        _layer_map(gate[..., channel], mask, inside),
+        _layer_map(jnp.mean(gate, axis=-1), mask, real),
+        _layer_map(gate[..., channel], mask, real),
         channel,
     )
 
 
-def _layer_map(values: Float[Array, "p q"], mask: Array, inside: Array) -> LayerMap:
-    hole, known = _weights(values.shape, mask, inside)
+def _layer_map(values: Float[Array, "p q"], mask: Array, real: Array) -> LayerMap:
+    hole, rest = _weights(values.shape, mask, real)
     stride = mask.shape[0] // values.shape[0]
-    return LayerMap(values, jnp.sum(values * hole), jnp.sum(values * known), stride)
+    return LayerMap(values, jnp.sum(values * hole), jnp.sum(values * rest), stride)
 
 
-def _weights(shape: tuple[int, ...], mask: Array, inside: Array) -> tuple[Array, Array]:
-    """Weights (p, q) of means over the hole and over known pixels, without the padding."""
+def _weights(shape: tuple[int, ...], mask: Array, real: Array) -> tuple[Array, Array]:
+    """Weights (p, q) of means over the hole and over the rest, both without the padding."""
     p, q = shape[:2]
     blocks = (p, mask.shape[0] // p, q, mask.shape[1] // q)
-    parts = (mask * inside, (1 - mask) * inside)
+    parts = (mask * real, (1 - mask) * real)
     sums = [jnp.sum(part.reshape(blocks), axis=(1, 3)) for part in parts]
     return sums[0] / jnp.sum(sums[0]), sums[1] / jnp.sum(sums[1])
 
@@ -213,14 +216,17 @@ def trace_attention(
 def summary(explanation: Explanation) -> dict[str, Any]:
     """The figures of an explanation, to be written as JSON; gates and shares are in [0, 1].
 
-    ``gates`` and ``known`` have an entry for each layer with the mean in the hole and over the
-    known pixels. ``attention`` is None without any; otherwise it counts the blocks that touch the
-    hole, those of them that look elsewhere, the different blocks that these look at, and the
-    median distance, pixels.
+    ``gates`` and ``known`` have an entry for each layer with its means in the hole and outside.
+    ``attention`` is None without any; otherwise it counts the blocks that touch the hole, those of
+    them that look elsewhere, and the different blocks that these look at, and has the median
+    distance in pixels.
     """
 
     def means(layer_map: LayerMap) -> dict[str, float]:
-        return {"hole": float(layer_map.in_hole), "known": float(layer_map.in_known)}
+        return {
+            "hole": round(float(layer_map.in_hole), 4),
+            "outside": round(float(layer_map.outside), 4),
+        }
 
     height, width = explanation.hole.shape
     attention = explanation.attention

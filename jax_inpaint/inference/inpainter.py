@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,11 @@ from jaxtyping import Bool, Float32
 
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import Picture, read_picture
+from jax_inpaint.inference.blending import poisson_blend
+from jax_inpaint.models import final_output
 from jax_inpaint.weights import Variables, load_weights
+
+Blend = Literal["none", "poisson"]
 
 
 class FillError(ValueError):
@@ -36,7 +40,7 @@ class Inpainter:
         def fill(variables: Variables, image: jax.Array, mask: jax.Array) -> jax.Array:
             sketch = jnp.zeros_like(mask) if config.takes_sketch else None
             outputs: Any = generator.apply(variables, image, mask, sketch)
-            return outputs["composite"]
+            return final_output(outputs)
 
         self._fill = fill
 
@@ -45,7 +49,7 @@ class Inpainter:
         """Reads a weights file, or the one in the folder of a run. Raises WeightsError."""
         return cls(*load_weights(path))
 
-    def __call__(self, picture: Picture, hole: np.ndarray) -> Picture:
+    def __call__(self, picture: Picture, hole: np.ndarray, blend: Blend = "none") -> Picture:
         """The picture with its hole filled; all other pixels are the same, bit for bit.
 
         The picture is padded by reflection to the multiple (of 8, say) that the network needs.
@@ -53,6 +57,8 @@ class Inpainter:
         Args:
             picture: of any size, channels and depth.
             hole: bool (H, W), True where to fill.
+            blend: how the fill meets what is around it: as the network draws it, or its colours
+                adapted by :func:`~jax_inpaint.inference.blending.poisson_blend`.
 
         Raises:
             FillError: as :func:`check_fillable`, or if the memory doesn't suffice after all.
@@ -62,7 +68,10 @@ class Inpainter:
         image, mask = pad_by_reflection(picture.rgb(), hole, self.config.multiple)
         with saying_where_memory_ends(height, width):
             filled = np.asarray(self._fill(self._variables, image[None], mask[None]))[0]
-        return picture.filled(filled[:height, :width], hole)
+        filled = filled[:height, :width]
+        if blend == "poisson":
+            filled = poisson_blend(picture.rgb(), filled, hole)
+        return picture.filled(filled, hole)
 
 
 def pad_by_reflection(

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jax_inpaint.ops.windows import crop_windows, hole_window
+from jax_inpaint.ops.windows import around_hole
 
 Images = Float[Array, "b h w c"]
 Region = Float[Array, "b h w 1"]
@@ -65,12 +65,9 @@ def discounted_l1(
     what is far from known pixels may be filled in many ways. As in its code, both borders of an
     axis count and rows and columns compete by their larger weight.
     """
-    height, width = (max(1, round(size * side)) for side in mask.shape[1:3])
-    corners = hole_window(mask, height, width)
-    difference = jnp.abs(
-        crop_windows(output, corners, height, width) - crop_windows(target, corners, height, width)
-    )
-    return jnp.mean(difference * spatial_discount(height, width, gamma), axis=(1, 2, 3))
+    difference = jnp.abs(around_hole(output, mask, size) - around_hole(target, mask, size))
+    weights = spatial_discount(*difference.shape[1:3], gamma)
+    return jnp.mean(difference * weights, axis=(1, 2, 3))
 
 
 def spatial_discount(height: int, width: int, gamma: float = 0.9) -> np.ndarray:

@@ -20,12 +20,12 @@ from jax_inpaint.masks.drawing import (
 class Boxes(NamedTuple):
     """A number of rectangles; both bounds of each pair belong to it, sizes are in pixels."""
 
-    count: tuple[int, int]
+    number: tuple[int, int]
     sides: tuple[int, int]
     margin: int
 
 
-SEVERAL = Boxes(count=(1, 5), sides=(32, 128), margin=0)
+SEVERAL = Boxes(number=(1, 5), sides=(32, 128), margin=0)
 BAND = (0.04, 0.25)  # thinnest and thickest outpainting band, share of the side it lies across
 
 
@@ -88,9 +88,9 @@ def random_boxes(
         height, width: of the image.
         scales: what to multiply the pixels of ``boxes`` with, downwards and across.
     """
-    most = boxes.count[1]
-    count, by_side = uniforms(key, (), (2, 2, most))
-    drawn = jnp.arange(most) < whole_between(count, *boxes.count)
+    most = boxes.number[1]
+    number, by_side = uniforms(key, (), (2, 2, most))
+    drawn = jnp.arange(most) < whole_between(number, *boxes.number)
 
     def side(uniform: Array, size: int, scale: float) -> tuple[Array, Array]:
         margin = min(round(boxes.margin * scale), (size - 1) // 2)

@@ -14,7 +14,7 @@ from jax_inpaint.masks.drawing import Mask, draw_segments, pixel_scale, uniforms
 class Strokes(NamedTuple):
     """Wandering strokes; both bounds of each pair belong to it, sizes are in pixels."""
 
-    count: tuple[int, int]
+    number: tuple[int, int]
     directions: int  # a radian apart
     length: tuple[int, int]  # of a segment
     width: tuple[int, int]  # of a segment
@@ -112,8 +112,8 @@ def wandering_strokes(
         height, width: of the image.
         scale: what to multiply the pixels of ``strokes`` with.
     """
-    most = strokes.count[1]
-    count, by_stroke, by_segment = uniforms(key, (), (most, 3), (3, SEGMENTS, most))
+    most = strokes.number[1]
+    number, by_stroke, by_segment = uniforms(key, (), (most, 3), (3, SEGMENTS, most))
     limits = jnp.array([width, height], jnp.float32)
     start = jnp.floor(by_stroke[:, :2] * limits)
     angle = 0.01 + whole_between(by_segment[0], 0, strokes.directions - 1)
@@ -128,7 +128,7 @@ def wandering_strokes(
         return ends, (vertices, ends)
 
     _, (starts, ends) = jax.lax.scan(next_vertices, start, moves)
-    drawn = jnp.arange(most) < whole_between(count, *strokes.count)
+    drawn = jnp.arange(most) < whole_between(number, *strokes.number)
     drawn &= jnp.arange(SEGMENTS)[:, None] < whole_between(by_stroke[:, 2], 1, SEGMENTS)
     widths = jnp.where(drawn, brush, -1.0)
     return starts.reshape(-1, 2), ends.reshape(-1, 2), widths.reshape(-1)

@@ -35,6 +35,9 @@ SAMPLERS: dict[DrawnKind, Callable[[PRNGKeyArray, int, int, MaskConfig], Mask]] 
     "outpainting": outpainting_mask,
 }
 
+Masks = Float[Array, "b h w 1"]
+
+ANY_COVERAGE = (0.0, 1.0)
 REDRAWS = 12  # how often a mask out of bounds is drawn anew
 OVERLAYS = 12  # how often more is drawn over one that is too small
 
@@ -46,11 +49,12 @@ def sample_masks(
     width: int,
     config: MaskConfig = MaskConfig(),  # noqa: B008 (frozen)
     first: int | Int[Array, ""] = 0,
-) -> Float[Array, "b h w 1"]:
+) -> Masks:
     """Draws the masks that a configuration describes, float32.
 
-    In a mixture, every kind is drawn for every image and one is taken, since the images of a batch
-    are drawn side by side.
+    The masks of a batch are drawn side by side; in a mixture that means every kind for every image,
+    and with bounds of coverage as many redraws as the slowest image needs. On a CPU, where it would
+    count, such masks are drawn one after the other, by the same rules.
 
     Args:
         key: decides everything; the same key gives the same masks on any number of devices.
@@ -70,36 +74,44 @@ def sample_masks(
     if not config.per_image:
         return jnp.broadcast_to(sample(key), (batch, height, width, 1))
     keys = jax.vmap(partial(jax.random.fold_in, key))(first + jnp.arange(batch))
+    if config.kind == "mixture" or config.coverage != ANY_COVERAGE:
+        one_by_one = partial(jax.lax.map, sample)
+        masks: Masks = jax.lax.platform_dependent(keys, cpu=one_by_one, default=jax.vmap(sample))
+        return masks
     return jax.vmap(sample)(keys)
 
 
 def _sample_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
-    if config.kind == "folder":
-        raise ValueError("masks of kind folder are read with the images, not drawn")
     if config.kind == "mixture":
-        kinds, weights = zip(*config.mixture, strict=True)
-        # Drawn once, so that bounds which suit one kind better don't change the shares of kinds.
-        kind_key, key = jax.random.split(key)
-        kind = jax.random.categorical(kind_key, jnp.log(jnp.array(weights)))
+        # Chosen once, so that bounds which suit one kind better don't change the shares of kinds.
+        choice_key, key = jax.random.split(key)
+        weights = jnp.array([weight for _, weight in config.mixture])
+        chosen = jax.random.categorical(choice_key, jnp.log(weights))
+        samplers = [SAMPLERS[kind] for kind, _ in config.mixture]
+    elif config.kind == "folder":
+        raise ValueError("masks of kind folder are read with the images, not drawn")
     else:
-        kinds, kind = (config.kind,), 0
-    samplers = [
-        partial(SAMPLERS[name], height=height, width=width, config=config) for name in kinds
-    ]
+        chosen, samplers = jnp.array(0), [SAMPLERS[config.kind]]
 
     def draw(key: PRNGKeyArray) -> Mask:
-        return jax.lax.switch(kind, samplers, key)
+        branches = [lambda key, s=s: s(key, height, width, config) for s in samplers]
+        mask: Mask = jax.lax.switch(chosen, branches, key)
+        return mask
 
-    if config.coverage == (0.0, 1.0):
+    if config.coverage == ANY_COVERAGE:
         return draw(key)
     least, most = (share * height * width for share in config.coverage)
-    # An image of few pixels may have none between the bounds; the lower one counts then.
-    least = max(math.ceil(least), 1)
-    return _draw_within(draw, key, least, max(math.floor(most), least))
+    # An image of few pixels may have no whole number between the bounds; the lower counts then.
+    fewest = max(math.ceil(least), 1)
+    return _draw_within(draw, key, (height, width, 1), fewest, max(math.floor(most), fewest))
 
 
 def _draw_within(
-    draw: Callable[[PRNGKeyArray], Mask], key: PRNGKeyArray, least: int, most: int
+    draw: Callable[[PRNGKeyArray], Mask],
+    key: PRNGKeyArray,
+    shape: tuple[int, int, int],
+    least: int,
+    most: int,
 ) -> Mask:
     """A mask with between ``least`` and ``most`` hole pixels, whatever the key.
 
@@ -114,20 +126,26 @@ def _draw_within(
 
     def out_of_bounds(state: tuple[Mask, Array]) -> Array:
         mask, attempt = state
-        return (error(mask) > 0) & (attempt < 1 + REDRAWS + OVERLAYS)
+        return (error(mask) > 0) & (attempt <= REDRAWS + OVERLAYS)
 
     def again(state: tuple[Mask, Array]) -> tuple[Mask, Array]:
         mask, attempt = state
         new = draw(jax.random.fold_in(key, attempt))
         over = (attempt > REDRAWS) & (jnp.sum(mask) < least)
         new = jnp.where(over, jnp.maximum(mask, new), new)
-        return jnp.where(error(new) < error(mask), new, mask), attempt + 1
+        better = (attempt == 0) | (error(new) < error(mask))
+        return jnp.where(better, new, mask), attempt + 1
 
-    first = draw(jax.random.fold_in(key, 0))
-    mask, _ = jax.lax.while_loop(out_of_bounds, again, (first, jnp.array(1)))
+    # Of the key, so that it varies over devices like the masks that replace it.
+    empty = jnp.zeros(shape) * jax.random.key_data(key).ravel()[0]
+    mask, _ = jax.lax.while_loop(out_of_bounds, again, (empty, jnp.array(0)))
+    return _fit(mask, least, most)
+
+
+def _fit(mask: Mask, least: int, most: int) -> Mask:
+    """Fills known pixels, or takes hole pixels away, from the top until the size is in bounds."""
     hole = mask.reshape(-1) > 0
-    size, seen = jnp.sum(hole), jnp.cumsum(hole)
-    known_before = jnp.arange(hole.size) - seen  # of a known pixel
-    hole_before = seen - 1  # of a hole pixel
-    hole = jnp.where(hole, hole_before >= size - most, known_before < least - size)
+    size, holes = jnp.sum(hole), jnp.cumsum(hole)
+    known = jnp.arange(1, hole.size + 1) - holes
+    hole = jnp.where(hole, holes > size - most, known <= least - size)
     return hole.reshape(mask.shape).astype(jnp.float32)

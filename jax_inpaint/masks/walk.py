@@ -7,6 +7,9 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from jax_inpaint.config import MaskConfig
 from jax_inpaint.masks.drawing import Mask
 
+# Of any number of steps: x is mapped to clip(x + first, second, third).
+_Stretch = tuple[Array, Array, Array]
+
 STEPS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
@@ -43,12 +46,12 @@ def walk(
     last = jnp.array(size) - 1
     nothing = jnp.zeros_like(steps[:, 0])
 
-    def add(stretch: tuple[Array, ...], step: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    def add(stretch: _Stretch, step: Array) -> tuple[_Stretch, _Stretch]:
         shift, low, high = stretch
         stretch = shift + step, jnp.clip(low + step, 0, last), jnp.clip(high + step, 0, last)
         return stretch, stretch
 
-    def walk_stretch(place: Array, stretch: tuple[Array, ...]) -> tuple[Array, Array]:
+    def walk_stretch(place: Array, stretch: _Stretch) -> tuple[Array, Array]:
         shift, low, high = stretch
         return jnp.clip(place + shift, low, high), place
 

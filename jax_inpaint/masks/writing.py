@@ -86,7 +86,7 @@ def text_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) ->
     def block(
         number: Array, uniform: Array, by_letter: Array, shake: Array
     ) -> tuple[Array, Array, Array]:
-        letter_height = jnp.maximum(between(uniform[0], *LETTER_HEIGHT) * scale, 4)
+        letter_height = jnp.maximum(between(uniform[0], *LETTER_HEIGHT) * scale, 6)
         # So thick that a line never passes between the pixels.
         pen = jnp.maximum(between(uniform[1], *LETTER_PEN) * letter_height, math.sqrt(2))
         lines = whole_between(uniform[2], *TEXT_LINES)

@@ -3,6 +3,9 @@
 A new one is a file here and a line in the lists below.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from jax_inpaint.config import DiscriminatorConfig, GeneratorConfig
 from jax_inpaint.models.aotgan import AOTGANConfig
 from jax_inpaint.models.context_encoder import ContextEncoderConfig
@@ -17,6 +20,12 @@ from jax_inpaint.models.partial_unet import PartialUNetConfig
 from jax_inpaint.models.patchgan import PatchGANConfig
 from jax_inpaint.models.sn_patchgan import SNPatchGANConfig
 from jax_inpaint.models.unet_patchgan import AttentionUNetConfig
+
+
+def final_output(outputs: Mapping[str, Any]) -> Any:
+    """A generator's last whole picture, before it is pasted into the photograph."""
+    return outputs["refined"] if "refined" in outputs else outputs["output"]
+
 
 GENERATORS: dict[str, type[GeneratorConfig]] = {
     kind.architecture: kind

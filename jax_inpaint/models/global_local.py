@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.config import DiscriminatorConfig
 from jax_inpaint.layers.convolution import GLOROT, Conv
 from jax_inpaint.layers.normalization import batch_norm
-from jax_inpaint.ops.windows import crop_windows, hole_window
+from jax_inpaint.ops.windows import around_hole
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -40,12 +40,6 @@ class Branch(nn.Module):
             x = self.conv(features, kernel_size=5, stride=2, name=f"conv{number}")(x)
             maps.append(x)
         return maps
-
-
-def around_hole(image: Image, mask: Mask, window: float) -> Float[Array, "b p q 3"]:
-    """The window around each hole, its sides so large a share of the image's."""
-    height, width = (max(1, round(window * side)) for side in mask.shape[1:3])
-    return crop_windows(image, hole_window(mask, height, width), height, width)
 
 
 def flat(x: Float[Array, "b p q f"]) -> Float[Array, "b n"]:

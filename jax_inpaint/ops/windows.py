@@ -40,3 +40,11 @@ def crop_windows(
         )
 
     return jax.vmap(crop)(x, corners)
+
+
+def around_hole(
+    x: Float[Array, "b h w c"], mask: Float[Array, "b h w 1"], share: float
+) -> Float[Array, "b p q c"]:
+    """The window around each hole, its sides so large a share of the image's; at least a pixel."""
+    height, width = (max(1, round(share * side)) for side in mask.shape[1:3])
+    return crop_windows(x, hole_window(mask, height, width), height, width)

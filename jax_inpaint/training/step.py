@@ -11,6 +11,8 @@ import optax
 from jaxtyping import Array, Float, UInt8
 
 from jax_inpaint.config import Config, OptimizerConfig, Phase
+from jax_inpaint.data.augmentation import augment
+from jax_inpaint.images import from_uint8
 from jax_inpaint.losses.adversarial import (
     discriminator_loss,
     fakeness,
@@ -38,16 +40,12 @@ class Purpose(IntEnum):
 
     MASKS = 0
     PENALTY = 1
+    AUGMENTATION = 2
 
 
 def random_key(seed: int, step: int | Array, purpose: Purpose) -> Array:
     """The key for one purpose in one step: a resumed run draws what it would have drawn."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), step), purpose)
-
-
-def from_uint8(image: UInt8[Array, "*b h w c"]) -> Float[Array, "*b h w c"]:
-    """uint8 in [0, 255] to float32 in [-1, 1]."""
-    return image.astype(jnp.float32) / 127.5 - 1
 
 
 def make_train_step(
@@ -102,9 +100,10 @@ def make_train_step(
     def train_step(
         state: TrainState, batch: Batch, feature_params: Mapping[str, Any]
     ) -> tuple[TrainState, Metrics]:
-        image = from_uint8(batch["image"])
-        count, height, width, _ = image.shape
+        count, height, width, _ = batch["image"].shape
         first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
+        key = random_key(config.train.seed, state.step, Purpose.AUGMENTATION)
+        image = augment(key, from_uint8(batch["image"]), config.data, first)
         if "mask" in batch:
             mask = batch["mask"].astype(jnp.float32)
         else:

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jax_inpaint.config import Config
-from jax_inpaint.data.stream import validation_images
+from jax_inpaint.data.stream import validation_images, validation_masks
+from jax_inpaint.images import from_uint8
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.metrics import hole_l1, hole_psnr, hole_ssim
 from jax_inpaint.ops.edges import sobel_edges
 from jax_inpaint.ops.flow import flow_to_color
 from jax_inpaint.training.state import Params
-from jax_inpaint.training.step import from_uint8
 
 
 class Validation:
@@ -21,16 +21,20 @@ class Validation:
 
     Attributes:
         images: float32 (N, H, W, 3) in [-1, 1].
-        masks: float32 (N, H, W, 1), drawn as in training, an own one for each image.
+        masks: float32 (N, H, W, 1), of the kind trained with, an own one for each image.
     """
 
     def __init__(self, config: Config):
         count = config.train.validation_images
         height, width = config.data.size
         self.images = from_uint8(jnp.asarray(validation_images(config.data, count)))
-        self.masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))(
-            jax.random.key(0), count, height, width, config.masks
-        )
+        if config.masks.kind == "folder":
+            masks = validation_masks(config.masks.folder, config.data.size, count)
+            self.masks = jnp.asarray(masks, jnp.float32)
+        else:
+            self.masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))(
+                jax.random.key(0), count, height, width, config.masks
+            )
         generator = config.generator.build()
 
         @jax.jit

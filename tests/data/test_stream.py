@@ -19,7 +19,9 @@ from jax_inpaint.data.stream import (
     training_batches,
     training_image,
     validation_images,
+    validation_masks,
 )
+from jax_inpaint.images import ImageFileError
 
 COUNT = 11
 
@@ -60,11 +62,14 @@ def broken_config(folder, tmp_path_factory):
     return DataConfig(source=f"folder:{spoilt}", validation_source="photographs", size=(16, 24))
 
 
+MASKS = 7
+
+
 @pytest.fixture(scope="module")
 def masks(tmp_path_factory):
     """Seven masks from a folder: rectangles of different sizes and places."""
     folder = tmp_path_factory.mktemp("masks")
-    for i in range(7):
+    for i in range(MASKS):
         mask = np.zeros((40, 60), np.uint8)
         mask[3 + i : 12 + 3 * i, 20 - 2 * i : 40 + 2 * i] = 255
         Image.fromarray(mask).save(folder / f"{i}.png")
@@ -204,7 +209,7 @@ def test_masks_come_along_and_leave_the_images_as_they_are(config, masks):
     assert batches["mask"].dtype == np.uint8
     assert set(np.unique(batches["mask"])) == {0, 1}
     np.testing.assert_array_equal(batches["image"], take(10, config, 4, seed=0))
-    assert len({mask.tobytes() for mask in batches["mask"].reshape(40, 16, 24)}) >= 7
+    assert len({mask.tobytes() for mask in batches["mask"].reshape(40, 16, 24)}) >= MASKS
     assert all(len({mask.tobytes() for mask in batch}) > 1 for batch in batches["mask"])
     assert not np.array_equal(take_all(10, config, 4, seed=1, masks=masks)["mask"], batches["mask"])
 
@@ -225,6 +230,17 @@ def test_masks_follow_the_stream(config, masks, per_image):
     ]
     joined = {name: np.concatenate([part[name] for part in parts], axis=1) for name in whole}
     assert_same(joined, whole)
+
+
+def test_masks_that_cant_be_used_are_an_error(config, tmp_path):
+    missing = MaskConfig(kind="folder", folder=str(tmp_path / "no"))
+    with pytest.raises(DataError, match="there is no such folder"):
+        training_batches(config, 2, seed=0, masks=missing)
+    (tmp_path / "broken.png").touch()
+    batches = training_batches(config, 2, 0, masks=replace(missing, folder=str(tmp_path)))
+    with pytest.raises(ImageFileError, match=r"broken\.png"):
+        next(batches)
+    batches.close()
 
 
 def test_a_batch_may_share_one_mask(config, masks):
@@ -579,3 +595,13 @@ def test_validation_images_are_held_out(tmp_path):
     seen = {image.tobytes() for image in take(14, flipless, 1, seed=0)[:, 0]}
     assert len(seen) == 7
     assert not held_out & seen
+
+
+def test_validation_masks_are_all_of_the_folder_in_a_fixed_order(masks):
+    drawn = validation_masks(masks.folder, (40, 60), 2 * MASKS)
+    assert drawn.shape == (2 * MASKS, 40, 60, 1)
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal(drawn[MASKS:], drawn[:MASKS])
+    np.testing.assert_array_equal(validation_masks(masks.folder, (40, 60), 3), drawn[:3])
+    files = {(np.asarray(Image.open(path)) > 0).tobytes() for path in Path(masks.folder).iterdir()}
+    assert {(mask > 0).tobytes() for mask in drawn} == files

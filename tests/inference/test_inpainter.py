@@ -209,3 +209,11 @@ def test_only_running_out_of_memory_becomes_a_message(message, expected, monkeyp
     monkeypatch.setattr(inpainter, "_fill", fill)
     with pytest.raises(expected, match=r"too little free memory for a picture of 9x7|a bug"):
         inpainter(noise(7, 9), random_hole(7, 9))
+
+
+def test_blending_moves_the_fill_towards_the_colours_around_it(inpainter):
+    picture, hole = noise(32, 48, "RGB"), np.zeros((32, 48), bool)
+    hole[8:24, 10:30] = True
+    plain, blended = inpainter(picture, hole), inpainter(picture, hole, blend="poisson")
+    np.testing.assert_array_equal(plain.pixels[~hole], blended.pixels[~hole])
+    assert np.abs(plain.rgb() - blended.rgb())[hole].max() > 0.05

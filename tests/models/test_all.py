@@ -42,8 +42,9 @@ class Filled:
         self.mask = mask.at[0, 8:20, 8:30].set(1).at[1, height // 2 :, width // 2 :].set(1)
         self.variables = jax.jit(self.network.init)(keys[1], self.image, self.mask)
         self.variables["params"] = jax.tree.map_with_path(lively, self.variables["params"])
-        if kind.architecture in ("deepfillv2", "gated_unet"):  # gates halve every signal
-            self.variables["params"] = jax.tree.map(lambda x: 1.6 * x, self.variables["params"])
+        # Gates halve every signal; strided transposed convolutions thin it out.
+        gain = {"deepfillv2": 1.6, "gated_unet": 1.6, "glcic": 1.15}.get(kind.architecture, 1.0)
+        self.variables["params"] = jax.tree.map(lambda x: gain * x, self.variables["params"])
         self.apply = jax.jit(self.network.apply)
         self.outputs = self.apply(self.variables, self.image, self.mask)
 

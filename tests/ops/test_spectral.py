@@ -9,7 +9,9 @@ from jax_inpaint.ops.spectral import init_spectral, largest_singular_value, spec
 
 @pytest.fixture(scope="module")
 def params():
-    return SNPatchGAN(width=8).init(jax.random.key(0), jnp.zeros((1, 64, 64, 4)))["params"]
+    image, mask = jnp.zeros((1, 64, 64, 3)), jnp.zeros((1, 64, 64, 1))
+    params = SNPatchGAN(width=8).init(jax.random.key(0), image, mask)["params"]
+    return {name: layer["conv"] for name, layer in params.items()}
 
 
 def top_singular_value(kernel) -> float:
@@ -17,7 +19,7 @@ def top_singular_value(kernel) -> float:
     return np.linalg.svd(matrix, compute_uv=False)[0]
 
 
-def converged(params, steps=300):
+def converged(params, steps=1500):
     vectors = init_spectral(jax.random.key(1), params)
     step = jax.jit(lambda u: spectral_normalize(params, u)[1])
     for _ in range(steps):
@@ -116,3 +118,11 @@ def test_new_vectors_carry_no_gradient(params):
 
     for leaf in jax.tree.leaves(jax.grad(total)(params)):
         np.testing.assert_array_equal(leaf, 0)
+
+
+def test_layers_may_be_left_out(params):
+    vectors = init_spectral(jax.random.key(0), params, lambda path: path[0] != "conv6")
+    assert vectors.keys() == {f"conv{i}" for i in range(1, 6)}
+    normalized, _ = spectral_normalize(params, vectors)
+    np.testing.assert_array_equal(normalized["conv6"]["kernel"], params["conv6"]["kernel"])
+    assert spectral_normalize(params, {}) == (params, {})

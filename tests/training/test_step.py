@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from jax_inpaint.config import OptimizerConfig, TrainConfig
+from jax_inpaint.images import from_uint8
 from jax_inpaint.losses.terms import Adversarial
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.ops.spectral import spectral_normalize
 from jax_inpaint.training.schedule import learning_rate
 from jax_inpaint.training.state import init_state
-from jax_inpaint.training.step import Purpose, from_uint8, make_train_step, random_key
+from jax_inpaint.training.step import Purpose, make_train_step, random_key
 from tests.small import small
 
 CONFIG = small(generator_optimizer=OptimizerConfig(learning_rate=1e-3))
