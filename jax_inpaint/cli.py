@@ -1,16 +1,38 @@
-"""The command line: ``jax-inpaint fill``."""
+"""The command line: ``jax-inpaint fill | explain | masks | convert``."""
 
 import sys
 from typing import Any
 
 import tyro
 
+from jax_inpaint.commands.convert import Convert
+from jax_inpaint.commands.explain import Explain
 from jax_inpaint.commands.fill import Fill
+from jax_inpaint.commands.masks import Masks
+from jax_inpaint.config import ConfigError
+from jax_inpaint.convert import ConvertError
+from jax_inpaint.data.sources import DataError
 from jax_inpaint.images import ImageFileError
 from jax_inpaint.inference.inpainter import FillError
+from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.weights import WeightsError
 
-COMMANDS: dict[str, Any] = {"fill": Fill}
+COMMANDS: dict[str, Any] = {
+    "fill": Fill,
+    "explain": Explain,
+    "masks": Masks,
+    "convert": Convert,
+}
+
+USER_ERRORS = (
+    ConfigError,
+    ConvertError,
+    DataError,
+    FillError,
+    ImageFileError,
+    TensorFileError,
+    WeightsError,
+)
 
 
 def main() -> int:
@@ -22,7 +44,7 @@ def main() -> int:
     )
     try:
         command.run()
-    except (ImageFileError, FillError, WeightsError) as error:
+    except USER_ERRORS as error:
         print(f"jax-inpaint: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

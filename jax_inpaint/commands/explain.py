@@ -17,6 +17,11 @@ from jax_inpaint.inference.inpainter import check_fillable, read_hole
 from jax_inpaint.inference.sheets import SHEETS, explanation_sheets
 from jax_inpaint.weights import load_weights
 
+_MISSING = {
+    "gates": "no gated convolutions: there is no gates.png",
+    "offset_flow": "no contextual attention: there is no offset_flow.png and no sources.png",
+}
+
 
 @dataclass(frozen=True)
 class Explain:
@@ -60,9 +65,9 @@ class Explain:
         except OSError as error:
             raise ImageFileError(f"{self.output}: can't be written ({error.strerror})") from error
         print(f"{figures_path}: figures of all this")
-        for name, what in (("gates", "gates"), ("offset_flow", "contextual attention")):
+        for name, missing in _MISSING.items():
             if name not in sheets:
-                print(f"no {name}.png: {config.architecture} has no {what}")
+                print(f"{config.architecture} has {missing}")
 
     def _check_output(self, *paths: Path) -> None:
         if not os.path.lexists(self.output):
@@ -93,7 +98,7 @@ def _about(name: str, figures: dict[str, Any], stages: list[str]) -> str:
     if name == "offset_flow":
         return f"where attention looks from each block of {attention['block']} pixels"
     if not attention["looking_elsewhere"]:
-        return f"none of the {attention['blocks_in_hole']} blocks in the hole has one to look at"
+        return f"none of the {attention['blocks_in_hole']} blocks in the hole looks elsewhere"
     return (
         f"{attention['looking_elsewhere']} of the {attention['blocks_in_hole']} blocks in the hole "
         f"look at {attention['different_sources']} others, half of them at least "

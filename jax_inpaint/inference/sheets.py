@@ -109,11 +109,11 @@ def _gates(explanation: Explanation) -> Pixels:
 
 def _known(explanation: Explanation) -> Pixels:
     cells = [
-        labelled(_map(explanation, layer.known), layer.layer, _means(layer.known))
+        labelled(_map(explanation, layer.known, outline="red"), layer.layer, _means(layer.known))
         for layer in explanation.known
     ]
     return sheet(
-        grid([_legend("masked", masked(explanation), "maps"), *cells], WIDTH // 2),
+        grid([_legend("masked", masked(explanation), "known"), *cells], WIDTH // 2),
         "Partial convolutions, layer by layer: where a layer knows something (1), and what is left "
         "of the hole (0). Below: known share of the hole (outlined) | of the rest.",
     )
@@ -127,13 +127,16 @@ def _legend(title: str, pixels: Pixels, of: str, scale: tuple[float, float] = (0
 
 
 def _map(
-    explanation: Explanation, layer_map: LayerMap, scale: tuple[float, float] = (0, 1)
+    explanation: Explanation,
+    layer_map: LayerMap,
+    scale: tuple[float, float] = (0, 1),
+    outline: str = "white",
 ) -> Pixels:
     """The colours of a layer's values, as large as the picture beside them."""
     size, stride = explanation.hole.shape, layer_map.stride
     values = np.repeat(np.repeat(layer_map.values, stride, axis=0), stride, axis=1)
     values = resized(values[: size[0], : size[1]], fitted_size(size, THUMBNAIL))
-    return outlined(heat(values, scale), explanation.hole)
+    return outlined(heat(values, scale), explanation.hole, outline)
 
 
 def _means(layer_map: LayerMap) -> str:
@@ -182,7 +185,7 @@ def _sources(explanation: Explanation, attention: Attention) -> Pixels:
     return sheet(
         row(panels),
         "Left: each place has its own colour; in the hole it is that of the place that attention "
-        "looks at most, white where it looks nowhere. Middle: the pixels of those places. Right: "
+        "looks at most, white where it looks nowhere else. Middle: the pixels of those places. Right: "
         "lines from places in the hole (dots) to those that they look at (squares). Attention "
         "mixes features, those of this place most of all, and the layers behind it turn them into "
         "pixels: the fill isn't a copy.",

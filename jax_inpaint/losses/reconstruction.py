@@ -66,7 +66,7 @@ def discounted_l1(
     axis count and rows and columns compete by their larger weight.
     """
     difference = jnp.abs(around_hole(output, mask, size) - around_hole(target, mask, size))
-    weights = spatial_discount(*difference.shape[1:3], gamma)
+    weights = spatial_discount(difference.shape[1], difference.shape[2], gamma)
     return jnp.mean(difference * weights, axis=(1, 2, 3))
 
 

@@ -43,7 +43,9 @@ class Filled:
         self.variables = jax.jit(self.network.init)(keys[1], self.image, self.mask)
         self.variables["params"] = jax.tree.map_with_path(lively, self.variables["params"])
         # Gates halve every signal; strided transposed convolutions thin it out.
-        gain = {"deepfillv2": 1.6, "gated_unet": 1.6, "glcic": 1.15}.get(kind.architecture, 1.0)
+        gain = {"deepfillv2": 1.6, "gated_unet": 1.6, "glcic": 1.15, "context_encoder": 1.4}.get(
+            kind.architecture, 1.0
+        )
         self.variables["params"] = jax.tree.map(lambda x: gain * x, self.variables["params"])
         self.apply = jax.jit(self.network.apply)
         self.outputs = self.apply(self.variables, self.image, self.mask)

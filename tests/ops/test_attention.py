@@ -128,8 +128,9 @@ def test_fusing_equals_two_convolutions_with_an_identity_kernel():
 def test_a_full_mask_gives_zeros_and_finite_gradients():
     f, b, mask = example()
     mask = jnp.ones_like(mask)
-    attended, _ = contextual_attention(f, b, mask)
+    attended, offsets = contextual_attention(f, b, mask)
     np.testing.assert_array_equal(attended, 0)
+    np.testing.assert_array_equal(offsets, 0)
     gradient = jax.grad(lambda f: contextual_attention(f, f, mask)[0].sum())(jnp.asarray(f))
     assert np.isfinite(gradient).all()
 

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_inpaint.ops.flow import flow_to_color
+from jax_inpaint.ops.flow import color_wheel, flow_to_color
 
 
 def color(dy: float, dx: float) -> np.ndarray:
@@ -35,3 +35,12 @@ def test_saturation_grows_with_distance_and_stays_in_range():
     image = np.asarray(flow_to_color(jnp.asarray(flow)))
     assert image.min() >= -1
     assert image.max() <= 1
+
+
+def test_the_wheel_shows_the_colour_of_each_direction_and_is_white_around():
+    wheel = np.asarray(color_wheel(21))
+    assert wheel.shape == (21, 21, 3)
+    for corner in (wheel[0, 0], wheel[-1, 0], wheel[10, 10]):
+        np.testing.assert_allclose(corner, 1)
+    for (dy, dx), place in {(0, 10): (10, 20), (10, 0): (20, 10), (-5, 0): (5, 10)}.items():
+        np.testing.assert_allclose(wheel[place], color(dy, dx), atol=1e-5)
