@@ -338,6 +338,7 @@ class TrainConfig:
     image_every: int = 1000  # steps between picture grids
     checkpoint_every: int = 2000  # steps between validations, each followed by a checkpoint
     keep: int = 3  # latest checkpoints kept, besides the best one
+    explain: bool = False  # show gates and attention in TensorBoard beside the picture grids
     validation_images: int = 64  # held-out images, each with one fixed mask
 
     def __post_init__(self) -> None:

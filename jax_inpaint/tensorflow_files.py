@@ -88,20 +88,23 @@ def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
         header = dict(_fields(table.pop(b"")))
         if header.get(2, 0):
             raise ValueError("it is from a big-endian machine")
-        shards = header.get(1, 0)
-        entries = {name.decode(): dict(_fields(entry)) for name, entry in table.items()}
+        tensors = {}
+        for key, message in table.items():
+            if key.startswith(b"\0"):  # a slice; the tensor that it is of is refused
+                continue
+            name, entry = key.decode(), dict(_fields(message))
+            if entry.get(1) in _TYPES:
+                shard = f"{prefix.name}.data-{entry.get(3, 0):05d}-of-{header.get(1, 0):05d}"
+                tensors[name] = _read_tensor(prefix.with_name(shard), name, entry)
+        return tensors
+    except TensorFileError:
+        raise
     except OSError as error:
-        raise TensorFileError(f"{index} can't be read ({error.strerror})") from error
-    except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+        raise TensorFileError(f"{error.filename} can't be read ({error.strerror})") from error
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, struct.error) as error:
         raise TensorFileError(
             f"{index} is damaged, or isn't the index of a checkpoint ({error})"
         ) from error
-    tensors = {}
-    for name, entry in entries.items():
-        if entry.get(1) in _TYPES:
-            shard = f"{prefix.name}.data-{entry.get(3, 0):05d}-of-{shards:05d}"
-            tensors[name] = _read_tensor(prefix.with_name(shard), name, entry)
-    return tensors
 
 
 def _ends_like_a_table(path: Path) -> bool:
@@ -120,12 +123,9 @@ def _read_tensor(path: Path, name: str, entry: dict[int, Any]) -> np.ndarray:
     # The shape is a message of dimensions, each a message with its size.
     shape = [dict(_fields(size)).get(1, 0) for _, size in _fields(entry.get(2, b""))]
     dtype = np.dtype(_TYPES[entry[1]])
-    try:
-        with path.open("rb") as file:
-            file.seek(entry.get(4, 0))
-            data = file.read(entry.get(5, 0))
-    except OSError as error:
-        raise TensorFileError(f"{path} can't be read ({error.strerror})") from error
+    with path.open("rb") as file:
+        file.seek(entry.get(4, 0))
+        data = file.read(entry.get(5, 0))
     if len(data) != math.prod(shape) * dtype.itemsize:
         raise TensorFileError(f"{path} is damaged: it ends within {name}, or before it")
     if _masked_checksum(data) != entry.get(6, 0):
@@ -171,6 +171,7 @@ def _read_block(data: bytes, handle: bytes, position: int) -> Iterator[tuple[byt
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """Numbers and values of a protocol buffer's fields."""
     position = 0
+    value: Any
     while position < len(message):
         tag, position = _varint(message, position)
         kind = tag & 7
@@ -198,15 +199,13 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _checksum_table() -> np.ndarray:
-    table = np.arange(256, dtype=np.uint32)
+    table: np.ndarray = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
     return table
 
 
 _CHECKSUMS = _checksum_table()
-
-
 # The register starts at 0xFFFFFFFF, which these bytes make of 0; zeros before them change nothing.
 _START = bytes.fromhex("54641f64")
 
@@ -217,14 +216,14 @@ def _checksum(data: bytes) -> int:
     stretches = 1 << max(0, len(data).bit_length() // 2 - 2)
     length = -(-len(data) // stretches)
     padded = np.frombuffer(data.rjust(stretches * length, b"\0"), np.uint8)
-    crc = np.zeros(stretches, np.uint32)
+    crc: np.ndarray = np.zeros(stretches, np.uint32)
     # What following zeros of one stretch make of each bit of a checksum.
-    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    bits: np.ndarray = np.uint32(1) << np.arange(32, dtype=np.uint32)
     for column in padded.reshape(stretches, length).T:
         crc = _CHECKSUMS[(crc ^ column) & 255] ^ (crc >> 8)
         bits = _CHECKSUMS[bits & 255] ^ (bits >> 8)
 
-    def follow(crc: np.ndarray) -> np.ndarray:
+    def follow(crc: np.ndarray) -> Any:
         return np.bitwise_xor.reduce(np.where(crc[:, None] >> np.arange(32) & 1, bits, 0), axis=1)
 
     while len(crc) > 1:

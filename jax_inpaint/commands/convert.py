@@ -23,10 +23,10 @@ class Convert:
     """
 
     # a PyTorch or safetensors file, a TensorFlow checkpoint, or the workdir of a training run
-    source: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
     # weights file to write, such as weights.safetensors
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
-    # colours that a DeepFillv2 checkpoint works in; auto: bgr for the official one, rgb for the port
+    # colours that a DeepFillv2 checkpoint works in; auto: bgr for the official one, else rgb
     color_order: Literal["auto", "rgb", "bgr"] = "auto"
     step: int | None = None  # which checkpoint of a training run; none: the last one
     force: bool = False  # replace the output if it exists

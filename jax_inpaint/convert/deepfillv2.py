@@ -111,7 +111,7 @@ KINDS = (
     Kind(
         name="DeepFillv2's official TensorFlow checkpoint",
         mark=r"inpaint_net/",
-        unused=r"discriminator/|.*/Adam(_\d+)?$|(beta[12]_power(_\d+)?|global_step|lr)$",
+        unused=r"discriminator/|.*/Adam(_\d+)?$|(.*/)?beta[12]_power(_\d+)?$|(global_step|lr)$",
         read_config=_official_config,
         source=_official_source,
         color_order="bgr",  # its pictures were read with OpenCV
@@ -127,7 +127,7 @@ KINDS = (
     ),
     Kind(
         name="states_tf of DeepFillv2's PyTorch port",
-        mark=r"(x|pm|all)conv\d+(_\w+)?\.conv\.|conv\d+(_\w+)?\.conv\.",
+        mark=r"(x|pm|all)?conv\d+(_\w+)?\.conv\.",
         unused=r"contextual_attention\.fuse_weight$",
         read_config=_port_tf_config,
         source=_port_tf_source,

@@ -145,7 +145,7 @@ def _width(config: GeneratorConfig) -> str:
     return f" of width {width}" if width else ""
 
 
-def highest_number(pattern: str, tensors: Tensors) -> int:
-    """The largest number that the pattern's group finds in names; 0 if there is none."""
+def count_modules(pattern: str, tensors: Tensors) -> int:
+    """How many different numbers the pattern's group finds in names."""
     found = (re.match(pattern, name) for name in tensors)
-    return max((int(match[1]) for match in found if match), default=0)
+    return len({match[1] for match in found if match})

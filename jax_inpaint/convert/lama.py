@@ -9,7 +9,7 @@ from jax_inpaint.convert.kinds import (
     Source,
     TensorPath,
     Tensors,
-    highest_number,
+    count_modules,
     torch_source,
 )
 from jax_inpaint.models.lama import LaMaConfig
@@ -18,8 +18,7 @@ from jax_inpaint.models.lama import LaMaConfig
 def _config(tensors: Tensors, *, prefix: str = "") -> LaMaConfig:
     return LaMaConfig(
         width=tensors[f"{prefix}model.1.ffc.convl2l.weight"].shape[0],
-        # Residual blocks follow four plain layers.
-        blocks=highest_number(rf"{prefix}model\.(\d+)\.conv[12]\.", tensors) - 4,
+        blocks=count_modules(rf"{prefix}model\.(\d+)\.conv[12]\.", tensors),
     )
 
 

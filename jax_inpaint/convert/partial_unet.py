@@ -11,7 +11,7 @@ from jax_inpaint.convert.kinds import (
     Source,
     TensorPath,
     Tensors,
-    highest_number,
+    count_modules,
     torch_source,
 )
 from jax_inpaint.models.partial_unet import PartialUNetConfig
@@ -20,7 +20,7 @@ from jax_inpaint.models.partial_unet import PartialUNetConfig
 def _config(tensors: Tensors, *, first_kernel: str) -> PartialUNetConfig:
     return PartialUNetConfig(
         width=tensors[first_kernel].shape[0],
-        levels=highest_number(r"enc_(\d+)\.", tensors),
+        levels=count_modules(r"enc_(\d+)\.", tensors),
         normalization="imagenet",
     )
 

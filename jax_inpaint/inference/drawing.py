@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-Pixels = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 GAP = 8  # pixels between pictures and around them
 _FONT = ImageFont.load_default(13)
@@ -36,21 +36,21 @@ def outlined(pixels: Pixels, hole: Bool[np.ndarray, "p q"], colour: str = "white
     return np.asarray(picture)
 
 
-def heat(values: Float[np.ndarray, "h w"], scale: tuple[float, float] = (0, 1)) -> Pixels:
+def heat(values: Float[np.ndarray, "h w"], scale: tuple[float, float] = (0.0, 1.0)) -> Pixels:
     """Values from dark blue for the lower end of a scale over green to yellow for the upper."""
     low, high = scale
     levels = np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     return cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS)[..., ::-1]
 
 
-def heat_legend(width: int, title: str, scale: tuple[float, float] = (0, 1)) -> Pixels:
+def heat_legend(width: int, title: str, scale: tuple[float, float] = (0.0, 1.0)) -> Pixels:
     """A bar of the colours of :func:`heat`, with the ends of the scale and a title between."""
     bar = heat(np.linspace(0, 1, width, dtype=np.float32)[None].repeat(12, axis=0))
     ticks = Image.new("RGB", (width, _LINE), "white")
     draw = ImageDraw.Draw(ticks)
-    draw.text((0, 2), f"{scale[0]:g}", "black", _FONT)
+    draw.text((3, 2), f"{scale[0]:g}", "black", _FONT)
     draw.text((width / 2, 2), title, "black", _FONT, "ma")
-    draw.text((width - 1, 2), f"{scale[1]:g}", "black", _FONT, "ra")
+    draw.text((width - 4, 2), f"{scale[1]:g}", "black", _FONT, "ra")
     return np.concatenate([bar, np.asarray(ticks)])
 
 

@@ -47,7 +47,12 @@ def explanation_pictures(
     image: Float32[np.ndarray, "h w 3"],
     hole: Bool[np.ndarray, "h w"],
 ) -> dict[str, Pixels]:
-    """The sheets of what :func:`~jax_inpaint.inference.explanation.explain` finds."""
+    """:func:`explanation_sheets` for a generator's variables and a picture in [-1, 1].
+
+    Empty where there is no hole, or nothing else.
+    """
+    if hole.all() or not hole.any():
+        return {}
     return explanation_sheets(explain(config, variables, image, hole))
 
 
@@ -119,7 +124,7 @@ def _known(explanation: Explanation) -> Pixels:
     )
 
 
-def _legend(title: str, pixels: Pixels, of: str, scale: tuple[float, float] = (0, 1)) -> Pixels:
+def _legend(title: str, pixels: Pixels, of: str, scale: tuple[float, float] = (0.0, 1.0)) -> Pixels:
     """The picture as it is on maps, and what their colours mean."""
     picture = resized(pixels, fitted_size(pixels.shape[:2], THUMBNAIL))
     legend = heat_legend(max(picture.shape[1], 100), of, scale)
@@ -129,7 +134,7 @@ def _legend(title: str, pixels: Pixels, of: str, scale: tuple[float, float] = (0
 def _map(
     explanation: Explanation,
     layer_map: LayerMap,
-    scale: tuple[float, float] = (0, 1),
+    scale: tuple[float, float] = (0.0, 1.0),
     outline: str = "white",
 ) -> Pixels:
     """The colours of a layer's values, as large as the picture beside them."""
@@ -163,8 +168,8 @@ def _offset_flow(explanation: Explanation, attention: Attention) -> Pixels:
         row(panels),
         f"Attention rebuilds each block of {rate}x{rate} pixels from others. Its colour says where "
         "the one lies that it looks at most: direction is hue, distance is saturation, as on the "
-        "wheel; white looks nowhere else. It rebuilds the whole picture's features, but only what "
-        "it does in the hole (outlined) is seen in the result.",
+        "wheel; white looks nowhere else. It rebuilds the features of the whole picture; in the "
+        "hole (outlined) this tells where the fill comes from.",
     )
 
 
@@ -185,10 +190,10 @@ def _sources(explanation: Explanation, attention: Attention) -> Pixels:
     return sheet(
         row(panels),
         "Left: each place has its own colour; in the hole it is that of the place that attention "
-        "looks at most, white where it looks nowhere else. Middle: the pixels of those places. Right: "
-        "lines from places in the hole (dots) to those that they look at (squares). Attention "
-        "mixes features, those of this place most of all, and the layers behind it turn them into "
-        "pixels: the fill isn't a copy.",
+        "looks at most, white where it looks nowhere else. Middle: the pixels of those places. "
+        "Right: lines from places in the hole (dots) to those that they look at (squares). "
+        "Attention mixes features, those of this place most of all, and the layers behind it turn "
+        "them into pixels: the fill isn't a copy.",
     )
 
 
@@ -196,15 +201,15 @@ def _arrows(explanation: Explanation, attention: Attention) -> Pixels:
     """Numbered dots in the filled hole, each with a line to the square that it looks at."""
     filled = to_uint8(explanation.stages["composite"])
     size = fitted_size(filled.shape[:2], PICTURE)
-    picture = Image.fromarray(outlined(resized(_faded(filled), size), explanation.hole, "black"))
+    hole = explanation.hole
+    picture = Image.fromarray(outlined(resized(_faded(filled), size), hole, "black"))
     draw = ImageDraw.Draw(picture)
     scale = np.array(size) / filled.shape[:2]
     half = max(4, attention.rate * scale[0] / 2)
-    blocks = blocks_of(attention.found, attention.rate)
-    for number, (block, colour) in enumerate(zip(spread(blocks, 8), _ARROWS, strict=False), 1):
-        centre = attention.rate * (block + 0.5)
-        (y, x) = centre * scale
-        (v, u) = (centre + attention.rate * attention.offsets[tuple(block)]) * scale
+    blocks = spread(blocks_of(attention.found, attention.rate), len(_ARROWS))
+    for number, (block, colour) in enumerate(zip(blocks, _ARROWS, strict=False), 1):
+        pixel = np.minimum(attention.rate * block + attention.rate // 2, np.array(hole.shape) - 1)
+        (y, x), (v, u) = pixel * scale, attention.sources[tuple(pixel)] * scale
         for width, ink in ((4, "black"), (2, colour)):
             draw.line((u, v, x, y), ink, width)
         for side, ink in ((half, "black"), (half - 1, colour), (half - 2, colour)):

@@ -243,7 +243,11 @@ class Adversarial(Term):
         weights: list[Array] = [jnp.ones(())] * len(logits)
         if self.region == "hole":
             holes = [fakeness("hole", scene.mask, x) for x in logits]
-            weights = [hole / jnp.maximum(jnp.mean(hole), 1e-6) for hole in holes]
+            # Each image counts the same, however small its hole.
+            weights = [
+                hole / jnp.maximum(jnp.mean(hole, axis=(1, 2), keepdims=True), 1e-6)
+                for hole in holes
+            ]
         return generator_loss(scene.gan.loss, logits, weights)
 
 

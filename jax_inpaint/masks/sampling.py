@@ -136,9 +136,8 @@ def _draw_within(
         better = (attempt == 0) | (error(new) < error(mask))
         return jnp.where(better, new, mask), attempt + 1
 
-    # Of the key, so that it varies over devices like the masks that replace it.
-    empty = jnp.zeros(shape) * jax.random.key_data(key).ravel()[0]
-    mask, _ = jax.lax.while_loop(out_of_bounds, again, (empty, jnp.array(0)))
+    nothing_yet = jnp.zeros(shape), jnp.array(0)
+    mask, _ = jax.lax.while_loop(out_of_bounds, again, nothing_yet)
     return _fit(mask, least, most)
 
 

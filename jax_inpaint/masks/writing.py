@@ -81,7 +81,12 @@ def text_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) ->
     """One or two blocks of capital letters in words and lines, written at a slight angle."""
     scale = pixel_scale(min(height, width), config)
     alphabet = jnp.asarray(_letter_strokes())
+    size = jnp.array([width, height])
     blocks, shape = TEXT_BLOCKS[1], (TEXT_LINES[1], TEXT_LETTERS[1])
+    count, *by_block = uniforms(
+        key, (), (blocks, 6), (blocks, 3, *shape), (blocks, math.prod(shape), 15, 2)
+    )
+    count = whole_between(count, *TEXT_BLOCKS)
 
     def block(
         number: Array, uniform: Array, by_letter: Array, shake: Array
@@ -91,10 +96,11 @@ def text_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) ->
         pen = jnp.maximum(between(uniform[1], *LETTER_PEN) * letter_height, math.sqrt(2))
         lines = whole_between(uniform[2], *TEXT_LINES)
         turn = _rotation(between(uniform[3], -TEXT_TURN, TEXT_TURN))
-        # The first letter is in the image, and most of the others are if there is room. Two blocks
-        # are more or less above each other.
-        place = jnp.stack([0.5 * uniform[4], 0.1 + 0.35 * uniform[5] + 0.45 * number])
-        origin = place * jnp.array([width, height])
+        # The first letter is in the image, and the others are where there is room for them. Two
+        # blocks are more or less above each other.
+        extent = letter_height / 4 * jnp.stack([LETTER_ADVANCE * shape[1], LINE_ADVANCE * lines])
+        room = jnp.maximum(size - extent, size / 3)
+        origin = room * jnp.stack([uniform[4], (uniform[5] + number) / count])
 
         letters = whole_between(by_letter[0], 0, len(ALPHABET) - 1).reshape(-1)
         lengths = whole_between(by_letter[1, :, :1], *TEXT_LETTERS)
@@ -109,13 +115,9 @@ def text_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) ->
         widths = jnp.where(written.reshape(-1, 1), pen, -1.0)
         return strokes[:, :, 0], strokes[:, :, 1], jnp.broadcast_to(widths, strokes.shape[:2])
 
-    count, *by_block = uniforms(
-        key, (), (blocks, 6), (blocks, 3, *shape), (blocks, math.prod(shape), 15, 2)
-    )
     number = jnp.arange(blocks)
     start, end, widths = jax.vmap(block)(number, *by_block)
-    drawn = number < whole_between(count, *TEXT_BLOCKS)
-    widths = jnp.where(drawn[:, None, None], widths, -1.0)
+    widths = jnp.where(number[:, None, None] < count, widths, -1.0)
     return draw_segments(
         start.reshape(-1, 2), end.reshape(-1, 2), widths.reshape(-1), height, width
     )

@@ -42,6 +42,7 @@ class AOTBlock(nn.Module):
         ]
         fused = conv(channels, name="fuse_1")(jnp.concatenate(branches, axis=-1))
         gate = nn.sigmoid(standardize(conv(channels, name="gate_1")(x))).astype(self.dtype)
+        self.sow("intermediates", "gate", gate)
         return x * (1 - gate) + fused * gate
 
 

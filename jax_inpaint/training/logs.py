@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ class RunLog:
         write_picture(path, Picture(pixels, "RGB"), force=True)
         self._tensorboard.add_image("validation", pixels, step, dataformats="HWC")
         return path
+
+    def explanation(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Shows what goes on inside the generator, uint8 (H, W, 3) by name, in TensorBoard."""
+        for name, pixels in pictures.items():
+            self._tensorboard.add_image(f"explanation/{name}", pixels, step, dataformats="HWC")
 
     def close(self) -> None:
         """Ends the bar and the files."""

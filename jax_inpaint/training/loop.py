@@ -8,8 +8,10 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import jax
+import numpy as np
 
 from jax_inpaint.config import Config
+from jax_inpaint.inference.sheets import explanation_pictures
 from jax_inpaint.training.checkpoint import Checkpoints
 from jax_inpaint.training.logs import RunLog
 from jax_inpaint.training.parallel import HostBatch
@@ -133,6 +135,14 @@ def train(
                 saved_step = step
             if picture_due and (last or stop.signal is None):
                 log.grid(step, validation.columns(state.ema))
+                if settings.explain:
+                    image, hole = validation.images[0], validation.masks[0, ..., 0] > 0.5
+                    log.explanation(
+                        step,
+                        explanation_pictures(
+                            config.generator, state.ema, np.asarray(image), np.asarray(hole)
+                        ),
+                    )
         if pending:
             look(*pending)
         if step > saved_step:  # asked to stop: save at once, without validation

@@ -84,9 +84,9 @@ def test_sheets_and_figures_are_written_and_those_of_another_generator_go(folder
 
 
 def test_nothing_is_written_where_something_is_wrong(folder):
-    with pytest.raises(WeightsError, match="gated.safetensors"):
+    with pytest.raises(WeightsError, match=r"gated\.safetensors"):
         explain()
-    with pytest.raises(ImageFileError, match="none.png"):
+    with pytest.raises(ImageFileError, match=r"none\.png"):
         explain(mask="none.png")
     cv2.imwrite("black.png", np.zeros((21, 30), np.uint8))
     with pytest.raises(FillError, match="no hole"):

@@ -92,9 +92,7 @@ def expected_outputs(kind, picture, mask, network=None):
 CONFIGS = {
     "official": DeepFillV2Config(width=4),
     "states_tf": DeepFillV2Config(width=4, mask_steps=1, fuse=False),
-    "states_pt": DeepFillV2Config(
-        width=4, padding="symmetric", resampling="strided", mask_steps=1
-    ),
+    "states_pt": DeepFillV2Config(width=4, padding="symmetric", resampling="strided", mask_steps=1),
 }
 
 
@@ -177,7 +175,7 @@ def test_the_published_width_has_84_tensors_and_4_million_parameters(tmp_path, k
 
 def test_a_sixth_channel_is_the_sketch(tmp_path):
     network = SameNetwork(cnum=8, channels=6)
-    kind, config, variables = convert(save("official", network, tmp_path))
+    _, config, variables = convert(save("official", network, tmp_path))
     assert config.sketch
     kernel = variables["params"]["coarse"]["conv1"]["conv"]["kernel"]
     theirs = network.conv1.conv.weight.detach().numpy().transpose(2, 3, 1, 0)

@@ -130,7 +130,7 @@ def look_at_shapes(config):
 @pytest.mark.parametrize("architecture", GENERATORS)
 def test_every_architecture_shows_what_it_has(architecture):
     outputs, gates, known = look_at_shapes(small(GENERATORS[architecture]))
-    assert bool(gates) == (architecture in ("deepfillv2", "gated_unet"))
+    assert bool(gates) == (architecture in ("deepfillv2", "gated_unet", "aotgan"))
     assert bool(known) == (architecture in ("partial_unet", "partial_gan"))
     attends = architecture in ("deepfillv1", "deepfillv2", "unet_patchgan")
     assert ("offset_flow" in outputs) == attends

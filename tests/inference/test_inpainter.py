@@ -164,7 +164,8 @@ def test_too_large_a_picture_is_refused_with_a_size_that_fits(
     def check(height, width):
         hole = np.zeros((height, width), bool)
         hole[0, 0] = True
-        check_fillable(Picture(np.zeros((height, width, 1), np.uint8), "L"), hole)
+        picture = Picture(np.zeros((height, width, 1), np.uint8), "L")
+        check_fillable(picture, hole, inpainter.config)
 
     with pytest.raises(FillError, match=f"a picture of {size[1]}x{size[0]} needs about") as error:
         check(*size)

@@ -1,11 +1,20 @@
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jax_inpaint.inference.drawing import fitted_size, grid, heat, labelled, outlined, resized, row
 from jax_inpaint.inference.explanation import Explanation, Gates, Known, LayerMap, trace_attention
-from jax_inpaint.inference.sheets import SHEETS, explanation_sheets, place_colours, spread
+from jax_inpaint.inference.sheets import (
+    SHEETS,
+    explanation_pictures,
+    explanation_sheets,
+    place_colours,
+    spread,
+)
+from jax_inpaint.models.gated_unet import GatedUNetConfig
 
 
 def example(height, width, looking=True):
@@ -47,8 +56,8 @@ def test_sheets_of_any_picture_are_as_large_as_a_screen(size, looking):
     assert tuple(sheets) == SHEETS
     for name, pixels in sheets.items():
         assert pixels.dtype == np.uint8, name
-        assert 200 < pixels.shape[0] < 800, name
-        assert 480 < pixels.shape[1] < 1700, name
+        assert 150 < pixels.shape[0] < 800, name
+        assert 150 < pixels.shape[1] < 1700, name
         assert (pixels[:4] == 255).all(), name  # margin
         assert pixels.std() > 10, name
 
@@ -56,6 +65,17 @@ def test_sheets_of_any_picture_are_as_large_as_a_screen(size, looking):
 def test_what_a_generator_doesn_t_have_isn_t_drawn():
     bare = replace(example(16, 16), gates=(), known=(), attention=None)
     assert list(explanation_sheets(bare)) == ["stages"]
+
+
+def test_pictures_for_a_generator_in_training():
+    config = GatedUNetConfig(width=2)
+    image, hole = np.zeros((24, 32, 3), np.float32), np.zeros((24, 32), bool)
+    batch = jnp.asarray(image[None])
+    variables = config.build().init(jax.random.key(0), batch, batch[..., :1])
+    assert explanation_pictures(config, variables, image, hole) == {}
+    hole[5:14, 8:19] = True
+    pictures = explanation_pictures(config, variables, image, hole)
+    assert list(pictures) == ["stages", "gates"]
 
 
 def test_pixels_under_the_hole_are_not_shown():
@@ -97,7 +117,7 @@ def test_heat_runs_over_its_scale_and_stays_at_its_ends():
 def test_pictures_stand_beside_and_below_each_other():
     black = np.zeros((4, 6, 3), np.uint8)
     assert row([black, black[:2]]).shape == (4, 6 + 8 + 6, 3)
-    assert grid([black] * 5, width=35).shape == (3 * 4 + 2 * 8, 2 * 6 + 8, 3)
+    assert grid([black] * 5, width=35).shape == (2 * 4 + 8, 3 * 6 + 2 * 8, 3)
     titled = labelled(black, "a long title")
     assert titled.shape[1] > 50
     np.testing.assert_array_equal(titled[-4:, :6], black)

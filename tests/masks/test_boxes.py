@@ -158,7 +158,7 @@ def test_several_boxes_fit_any_image(size):
 
 
 def test_outpainting_is_bands_of_4_to_25_percent_at_every_side_half_of_the_time():
-    assert (0.04, 0.25) == BAND
+    assert tuple(BAND) == (0.04, 0.25)
     height, width = 100, 200
     masks = np.asarray(each(outpainting_mask, height, width, MaskConfig())(keys(1500)))[..., 0] == 1
     # The known rest is a rectangle.

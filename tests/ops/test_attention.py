@@ -81,7 +81,7 @@ def attend_by_loop(foreground, background, mask, fuse=True, scale=10.0):
             logits = scores[r, c] * usable * scale
             weights = np.exp(logits - logits.max())
             weights = weights / weights.sum() * usable
-            best = np.unravel_index(weights.argmax(), weights.shape)
+            best = np.unravel_index(weights.argmax(), weights.shape) if weights.any() else (r, c)
             offsets[r, c] = np.array(best) - (r, c)
             for p in range(h):
                 for q in range(w):

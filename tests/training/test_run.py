@@ -241,3 +241,49 @@ def test_a_wrong_source_is_one_clear_line(run_training, tmp_path):
     assert status == 1
     assert "there is no such folder" in output
     assert "Traceback" not in output
+
+
+def test_a_run_with_batch_norm_goes_on_with_its_statistics(run_training, tmp_path, few_terms):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    arguments = ("--config", str(few_terms), "--train.steps", "6")
+    for workdir, stop in ((whole, "6"), (parts, "3"), (parts, "6")):
+        status, output = run_training(*arguments, "--train.steps", stop, "--workdir", str(workdir))
+        assert status == 0, output
+    state, expected = final_state(parts), final_state(whole)
+    statistics = [name for name in expected if name.startswith("/statistics")]
+    assert statistics
+    for name, value in expected.items():
+        np.testing.assert_array_equal(state[name], value, err_msg=name)
+
+
+@pytest.fixture
+def few_terms(tmp_path):
+    """A system with batch norm in both networks and constant learning rates."""
+    path = tmp_path / "few_terms.py"
+    path.write_text(
+        """
+from jax_inpaint.config import Config, GanConfig, ObjectiveConfig
+from jax_inpaint.losses.terms import L1, Adversarial
+from jax_inpaint.models.context_encoder import ContextEncoderConfig
+from jax_inpaint.models.patchgan import PatchGANConfig
+
+config = Config(
+    generator=ContextEncoderConfig(),
+    discriminator=PatchGANConfig(layers=2),
+    objective=ObjectiveConfig(terms=(L1(), Adversarial(0.1)), gan=GanConfig(loss="bce")),
+)
+"""
+    )
+    return path
+
+
+def test_a_missing_feature_network_is_named_with_its_address(run_training, tmp_path):
+    config = Path(__file__).parent.parent.parent / "configs" / "gated_unet_places2.py"
+    status, output = run_training(
+        "--config", str(config), "--features.vgg16", str(tmp_path / "vgg16.pth")
+    )
+    assert status == 1
+    assert "Traceback" not in output
+    assert f"error: {tmp_path / 'vgg16.pth'}: there is no such file" in output
+    assert "https://download.pytorch.org/models/vgg16-397923af.pth" in output
+    assert "features.vgg16" in output

@@ -17,6 +17,5 @@ def assert_agreement(got, expected: np.ndarray, mask: np.ndarray) -> None:
     hole = expected[mask[..., 0] > 0]
     spread = hole.std(axis=0).mean()
     error = np.abs(np.asarray(got) - expected).max() / np.abs(expected).max()
-    print(f"{expected.shape[1]}x{expected.shape[2]}: error {error:.1e}, spread {spread:.2f}")
     assert spread > 0.1
     assert error < 1e-4

@@ -1,0 +1,74 @@
+"""Progressive training: sizes follow one another, the state goes on, resuming is exact."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+from jax_inpaint.config import ConfigError, DataConfig, Stage, TrainConfig
+from jax_inpaint.models.global_local import GlobalLocalCriticsConfig
+from jax_inpaint.training.parallel import AXIS, parallel_step, replicate
+from jax_inpaint.training.stages import StagedBatches
+from jax_inpaint.training.state import init_state
+from tests.small import small
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("photographs"))
+    return small(
+        data=DataConfig(size=(48, 32), directory=folder),
+        train=TrainConfig(
+            batch_size=2, steps=7, stages=(Stage(2, (16, 16), 4), Stage(5, (32, 32), 3))
+        ),
+    )
+
+
+def shapes(batches, count):
+    return [next(batches)["image"].shape for _ in range(count)]
+
+
+def test_sizes_and_batches_follow_the_stages(config):
+    batches = StagedBatches(config, 0)
+    expected = [(4, 16, 16, 3)] * 2 + [(3, 32, 32, 3)] * 3 + [(2, 48, 32, 3)] * 2
+    assert shapes(batches, 7) == expected
+    batches.close()
+
+
+@pytest.mark.parametrize("first_step", [1, 2, 4, 5, 6])
+def test_a_resumed_run_sees_the_same_batches(config, first_step):
+    whole, rest = StagedBatches(config, 0), StagedBatches(config, first_step)
+    images = [next(whole)["image"] for _ in range(7)]
+    for image in images[first_step:]:
+        np.testing.assert_array_equal(next(rest)["image"], image)
+    whole.close()
+    rest.close()
+
+
+def test_the_state_goes_on_from_size_to_size(config):
+    mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
+    state = replicate(init_state(config), mesh)
+    structure = jax.tree.structure(state)
+    step = parallel_step(config, mesh)
+    batches = StagedBatches(config, 1)
+    for number in (1, 2):
+        state, metrics = step(state, next(batches), number)
+        assert all(np.isfinite(value) for value in metrics.values())
+    batches.close()
+    assert jax.tree.structure(state) == structure
+    assert int(state.step) == 2
+
+
+def test_a_critic_whose_parameters_hang_on_the_size_is_refused(config):
+    critics = dataclasses.replace(config, discriminator=GlobalLocalCriticsConfig(width=4))
+    with pytest.raises(ConfigError, match=r"stages has the size \(16, 16\), but a global_local"):
+        init_state(critics)
+
+
+def test_stages_must_rise_and_fit_the_network(config):
+    with pytest.raises(ValueError, match="stages whose ends rise"):
+        TrainConfig(stages=(Stage(5, (16, 16), 2), Stage(5, (32, 32), 2)))
+    with pytest.raises(ValueError, match="multiples of 8 for deepfillv2, got \\(20, 16\\)"):
+        dataclasses.replace(config, train=TrainConfig(stages=(Stage(5, (20, 16), 2),)))
