@@ -16,6 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
+# What PyTorch calls the leaves of Flax's layers.
+TORCH_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
 
 class TensorFileError(ValueError):
     """A file of tensors that can't be used; the message names it and says why."""

@@ -71,7 +71,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variabl
         path.open("rb").close()  # says why it fails; safe_open would say that there is no such file
         with safetensors.safe_open(path, framework="numpy") as file:
             config = _read_config(path, file.metadata() or {})
-            shapes = _shapes(config)
+            shapes = variable_shapes(config)
             _check_tensors(path, shapes, file)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
@@ -142,8 +142,8 @@ def _check_tensors(path: Path, shapes: dict[str, dict[str, tuple[int, ...]]], fi
         raise WeightsError(f"{path} doesn't fit its own config: {'; '.join(wrong[:5])}{more}")
 
 
-def _shapes(config: GeneratorConfig) -> dict[str, dict[str, tuple[int, ...]]]:
-    """By collection and name."""
+def variable_shapes(config: GeneratorConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Shapes of a generator's variables by collection and name."""
     side = config.multiple * 2
     image, mask = jnp.zeros((1, side, side, 3)), jnp.zeros((1, side, side, 1))
     sketch = mask if config.takes_sketch else None

@@ -14,23 +14,15 @@ import numpy as np
 from flax import traverse_util
 
 from jax_inpaint.config import GeneratorConfig
-from jax_inpaint.torch_files import TensorFileError, require_shapes
-from jax_inpaint.weights import Variables, _shapes
+from jax_inpaint.torch_files import TORCH_LEAVES, TensorFileError, require_shapes
+from jax_inpaint.weights import Variables, variable_shapes
 
 ColorOrder = Literal["rgb", "bgr"]
 Tensors = Mapping[str, np.ndarray]
 TensorPath = tuple[str, ...]  # of ours, such as ("params", "coarse", "conv1", "conv", "kernel")
 
+
 # PyTorch's names of our parameters and statistics.
-TORCH_LEAVES = {
-    "kernel": "weight",
-    "scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
-}
-
-
 class ConvertError(TensorFileError):
     """A source that can't be converted; the message names it and says why."""
 
@@ -109,7 +101,7 @@ class Kind:
         config = self._read_config(file, tensors)
         shapes = {
             (collection, *name.split(".")): shape
-            for collection, names in _shapes(config).items()
+            for collection, names in variable_shapes(config).items()
             for name, shape in names.items()
         }
         sources = {path: self.source(path, config) for path in shapes}

@@ -10,7 +10,7 @@ from flax import traverse_util
 from jax_inpaint.config import from_dict
 from jax_inpaint.convert.kinds import Converted, ConvertError
 from jax_inpaint.models import GENERATORS
-from jax_inpaint.weights import _shapes
+from jax_inpaint.weights import variable_shapes
 
 
 def convert_workdir(workdir: Path, step: int | None = None) -> Converted:
@@ -47,7 +47,7 @@ def convert_workdir(workdir: Path, step: int | None = None) -> Converted:
                     },
                     sep=".",
                 )
-                for collection, names in _shapes(config).items()
+                for collection, names in variable_shapes(config).items()
             }
             state = ocp.args.PyTreeRestore(
                 item={"ema": template},

@@ -22,7 +22,7 @@ class MaskFiles:
     """
 
     def __init__(self, folder: str):
-        self._pictures = FolderSource(folder, None, 0)
+        self._pictures = FolderSource(folder, None, 0.0)
 
     def __len__(self) -> int:
         return len(self._pictures)

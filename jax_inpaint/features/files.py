@@ -11,7 +11,12 @@ from flax import traverse_util
 from jaxtyping import PRNGKeyArray
 
 from jax_inpaint.features.network import TABLES, FeatureName, FeatureNetwork
-from jax_inpaint.torch_files import TensorFileError, read_tensors, require_shapes
+from jax_inpaint.torch_files import (
+    TORCH_LEAVES,
+    TensorFileError,
+    read_tensors,
+    require_shapes,
+)
 
 PUBLIC_FILES: dict[FeatureName, str] = {
     "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
@@ -27,13 +32,6 @@ PUBLIC_FILES: dict[FeatureName, str] = {
 _UNUSED = re.compile(
     r"(classifier|fc)\.|.*\.(num_batches_tracked|_tmp_running_mean|_tmp_running_var|_running_iter)$"
 )
-_TORCH_LEAVES = {
-    "kernel": "weight",
-    "scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
-}
 
 
 def check_feature_file(network: FeatureName, path: str | os.PathLike[str]) -> None:
@@ -93,7 +91,7 @@ def _torch_name(network: FeatureName, key: tuple[str, ...]) -> str:
         place = [layer]
     else:
         place = ["features", str(list(TABLES[network]).index(layer))]
-    return ".".join([*place, *inner, _TORCH_LEAVES[leaf]])
+    return ".".join([*place, *inner, TORCH_LEAVES[leaf]])
 
 
 def _flax_layout(tensor: np.ndarray) -> np.ndarray:

@@ -1,0 +1,51 @@
+"""Configuration: nested frozen dataclasses that files, the command line and weights files share.
+
+The comment behind a field is its help text on the command line.
+"""
+
+from jax_inpaint.config.command_line import load_config, parse_command_line
+from jax_inpaint.config.data import DataConfig
+from jax_inpaint.config.experiment import Config
+from jax_inpaint.config.masks import DrawnKind, MaskConfig
+from jax_inpaint.config.networks import DiscriminatorConfig, GeneratorConfig
+from jax_inpaint.config.objective import (
+    AdversarialLoss,
+    FakeTarget,
+    FeatureConfig,
+    GanConfig,
+    ObjectiveConfig,
+    Phase,
+    Term,
+)
+from jax_inpaint.config.serialization import differences, from_dict, to_dict
+from jax_inpaint.config.training import OptimizerConfig, Stage, TrainConfig
+from jax_inpaint.config.values import ConfigError, Dtype, Size, SpectralGradient, require
+
+__all__ = [
+    "AdversarialLoss",
+    "Config",
+    "ConfigError",
+    "DataConfig",
+    "DiscriminatorConfig",
+    "DrawnKind",
+    "Dtype",
+    "FakeTarget",
+    "FeatureConfig",
+    "GanConfig",
+    "GeneratorConfig",
+    "MaskConfig",
+    "ObjectiveConfig",
+    "OptimizerConfig",
+    "Phase",
+    "Size",
+    "SpectralGradient",
+    "Stage",
+    "Term",
+    "TrainConfig",
+    "differences",
+    "from_dict",
+    "load_config",
+    "parse_command_line",
+    "require",
+    "to_dict",
+]

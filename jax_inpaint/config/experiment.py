@@ -1,0 +1,59 @@
+"""A whole experiment."""
+
+from dataclasses import dataclass, field
+
+from jax_inpaint.config.data import DataConfig
+from jax_inpaint.config.masks import MaskConfig
+from jax_inpaint.config.networks import DiscriminatorConfig, GeneratorConfig
+from jax_inpaint.config.objective import FeatureConfig, ObjectiveConfig
+from jax_inpaint.config.training import OptimizerConfig, Stage, TrainConfig
+from jax_inpaint.config.values import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One experiment."""
+
+    workdir: str = "runs/experiment"  # checkpoints, logs, pictures, weights; resumes if it exists
+    generator: GeneratorConfig
+    discriminator: DiscriminatorConfig | None
+    objective: ObjectiveConfig
+    masks: MaskConfig = field(default_factory=MaskConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        freezes = any(phase.freeze_encoder_norm for phase in self.objective.phases)
+        require(
+            not freezes or hasattr(self.generator, "freeze_encoder_norm"),
+            "objective.phases with freeze_encoder_norm",
+            self.generator.architecture,
+            "for a generator with batch norm in its encoder",
+        )
+        judged = [term.name for term in self.objective.terms if term.judged]
+        require(
+            not judged or self.discriminator is not None,
+            "discriminator",
+            self.discriminator,
+            f"given for the terms {', '.join(judged)}",
+        )
+        multiple = self.generator.multiple
+        for size in (self.data.size, *(stage.size for stage in self.train.stages)):
+            require(
+                all(side >= multiple and side % multiple == 0 for side in size),
+                "the size of images",
+                size,
+                f"multiples of {multiple} for {self.generator.architecture}",
+            )
+
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage that a step belongs to, the last one made of data and train, and its start."""
+        began = 0
+        for stage in self.train.stages:
+            if step < stage.until:
+                return stage, began
+            began = stage.until
+        return Stage(self.train.steps, self.data.size, self.train.batch_size), began

@@ -1,0 +1,58 @@
+"""What generators and discriminators have in common; their kinds are in models/."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import flax.linen as nn
+from jax.typing import DTypeLike
+
+from jax_inpaint.config.values import Dtype
+
+
+@dataclass(frozen=True)
+class GeneratorConfig(ABC):
+    """Settings of a generator; each file in models/ defines its own kind."""
+
+    architecture: ClassVar[str]  # its name in files and messages
+    compute_dtype: Dtype = "float32"  # what convolutions compute in; parameters stay float32
+
+    @abstractmethod
+    def build(self, axis_name: str | None = None) -> nn.Module:
+        """The network. ``axis_name``: the mapped axis over which batch statistics are shared."""
+
+    @property
+    @abstractmethod
+    def multiple(self) -> int:
+        """Height and width that the network takes are multiples of this."""
+
+    @property
+    def takes_sketch(self) -> bool:
+        """Whether the network is guided by a sketch channel."""
+        return False
+
+    def attention_memory(self, height: int, width: int) -> int:
+        """Bytes of what grows with the square of an image's area; none without attention."""
+        del height, width
+        return 0
+
+    def frozen_parameters(self, path: tuple[str, ...]) -> bool:
+        """Whether a parameter stays as it is in a phase with ``freeze_encoder_norm``."""
+        del path
+        return False
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig(ABC):
+    """Settings of a discriminator; each file in models/ defines its own kind."""
+
+    architecture: ClassVar[str]  # its name in files and messages
+
+    def normalizes(self, path: tuple[str, ...]) -> bool:
+        """Whether the kernel at a path is divided by its largest singular value beforehand."""
+        del path
+        return False
+
+    @abstractmethod
+    def build(self, dtype: DTypeLike, axis_name: str | None = None) -> nn.Module:
+        """The network, computing in ``dtype``. ``axis_name``: as in :class:`GeneratorConfig`."""
