@@ -9,7 +9,6 @@ from flax.typing import Initializer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.ops.patches import same_padding
 from jax_inpaint.ops.resize import upsample_nearest
 
 Activation = Callable[[Array], Array]
@@ -17,27 +16,6 @@ Norm = Callable[..., nn.Module]
 Padding = Literal["same", "symmetric", "reflect"]
 
 GLOROT = nn.initializers.glorot_uniform()
-
-
-def pad(
-    x: Float[Array, "b h w c"], kernel_size: int, stride: int, dilation: int, padding: Padding
-) -> Float[Array, "b p q c"]:
-    """Adds the border that a convolution without padding of its own needs.
-
-    Args:
-        x: features.
-        kernel_size, stride, dilation: of the convolution to come.
-        padding: ``"same"``: zeros by TensorFlow's rule, at even sizes and stride 2 more behind than
-            before; ``"symmetric"``: ``dilation * (kernel_size - 1) // 2`` zeros on every side, as
-            PyTorch code does; ``"reflect"``: as many, mirrored without repeating the edge.
-    """
-    reach = dilation * (kernel_size - 1)
-    if padding == "same":
-        widths = [same_padding(size, reach + 1, stride) for size in x.shape[1:3]]
-    else:
-        widths = [(reach // 2, reach // 2)] * 2
-    mode = "reflect" if padding == "reflect" else "constant"
-    return jnp.pad(x, [(0, 0), *widths, (0, 0)], mode=mode)
 
 
 def convolution(
@@ -52,14 +30,27 @@ def convolution(
     dtype: DTypeLike = jnp.float32,
     name: str = "conv",
 ) -> Float[Array, "b p q f"]:
-    """A bare convolution with one of the paddings of :func:`pad`, inside a module's ``__call__``.
+    """A bare convolution, called inside a module's ``__call__``.
 
     Parameters are float32 and belong to that module, under ``name``.
+
+    Args:
+        x: features.
+        features: channels out.
+        kernel_size, stride, dilation: the same for height and width.
+        padding: ``"same"``: zeros by TensorFlow's rule, at even sizes and stride 2 more behind than
+            before; ``"symmetric"``: ``dilation * (kernel_size - 1) // 2`` zeros on every side, as
+            PyTorch code does; ``"reflect"``: as many, mirrored without repeating the edge.
+        use_bias: whether it has one.
+        kernel_init: draws the kernel; Glorot's uniform unless another is given.
+        dtype: what it computes in.
+        name: of its parameters.
     """
-    # XLA pads with zeros by itself; mirrored borders have to be made.
-    borders: Any = "SAME" if padding == "same" else [(dilation * (kernel_size - 1) // 2,) * 2] * 2
-    if padding == "reflect":
-        x, borders = pad(x, kernel_size, stride, dilation, padding), "VALID"
+    width = dilation * (kernel_size - 1) // 2
+    borders: Any = "SAME" if padding == "same" else [(width, width)] * 2
+    if padding == "reflect":  # XLA pads with zeros by itself; mirrored borders have to be made
+        x = jnp.pad(x, [(0, 0), *borders, (0, 0)], mode="reflect")
+        borders = "VALID"
     return nn.Conv(
         features,
         (kernel_size, kernel_size),
@@ -77,7 +68,8 @@ class Conv(nn.Module):
     """Convolution, then normalisation and activation where they are given.
 
     ``(B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), features)`` for odd kernels.
-    Parameters are float32; ``dtype`` is what it computes in. For ``padding`` see :func:`pad`.
+    Parameters are float32; ``dtype`` is what it computes in. For ``padding`` see
+    :func:`convolution`.
     """
 
     features: int

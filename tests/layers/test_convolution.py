@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from jax_inpaint.layers.convolution import Conv, TransposedConv, UpConv, pad
+from jax_inpaint.layers.convolution import Conv, TransposedConv, UpConv
 from jax_inpaint.layers.normalization import instance_norm
 from tests.twins.torch_arrays import from_torch, kernel, to_torch, transposed_kernel
 
@@ -53,21 +53,6 @@ def test_same_padding_is_tensorflows(x, size, stride, dilation):
         if 0 <= row < x.shape[1] and 0 <= column < x.shape[2]:
             expected[:, r, c] += np.asarray(x)[:, row, column] @ weight[i, j]
     np.testing.assert_allclose(layer.apply(variables, x), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("padding", ["same", "symmetric", "reflect"])
-@pytest.mark.parametrize(("size", "stride", "dilation"), [(3, 2, 1), (5, 2, 1), (3, 1, 2)])
-def test_padding_beforehand_is_padding_within(x, padding, size, stride, dilation):
-    layer = Conv(3, size, stride, dilation, padding)
-    variables = layer.init(jax.random.key(0), x)
-    weights = variables["params"]["conv"]
-    bare = nn.Conv(3, (size, size), stride, kernel_dilation=dilation, padding="VALID")
-    np.testing.assert_allclose(
-        layer.apply(variables, x),
-        bare.apply({"params": weights}, pad(x, size, stride, dilation, padding)),
-        rtol=1e-4,
-        atol=1e-5,
-    )
 
 
 @pytest.mark.parametrize(("size", "stride", "output_padding"), [(4, 2, 0), (3, 2, 1), (2, 2, 0)])
