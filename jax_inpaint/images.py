@@ -83,6 +83,11 @@ class Picture:
         return replace(self, pixels=pixels)
 
 
+def read_hole(path: str | os.PathLike[str]) -> np.ndarray:
+    """A mask file as bool (H, W), True where brighter than mid-grey. Raises ImageFileError."""
+    return read_picture(path).rgb().mean(axis=-1) > 0
+
+
 def from_uint8(image: UInt8[Array, "*b h w c"]) -> Float32[Array, "*b h w c"]:
     """uint8 in [0, 255] to float32 in [-1, 1]."""
     return image.astype(jnp.float32) / 127.5 - 1

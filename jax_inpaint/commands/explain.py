@@ -11,9 +11,16 @@ import tyro
 
 from jax_inpaint.commands.fill import quiet_decoders
 from jax_inpaint.files import write_atomically
-from jax_inpaint.images import ImageFileError, Picture, check_writable, read_picture, write_picture
+from jax_inpaint.images import (
+    ImageFileError,
+    Picture,
+    check_writable,
+    read_hole,
+    read_picture,
+    write_picture,
+)
 from jax_inpaint.inference.explanation import explain, summary
-from jax_inpaint.inference.inpainter import check_fillable, read_hole
+from jax_inpaint.inference.inpainter import check_fillable
 from jax_inpaint.inference.sheets import SHEETS, explanation_sheets
 from jax_inpaint.weights import load_weights
 

@@ -9,8 +9,14 @@ from typing import Annotated
 
 import tyro
 
-from jax_inpaint.images import check_writable, is_lossless, read_picture, write_picture
-from jax_inpaint.inference.inpainter import Blend, Inpainter, check_fillable, read_hole
+from jax_inpaint.images import (
+    check_writable,
+    is_lossless,
+    read_hole,
+    read_picture,
+    write_picture,
+)
+from jax_inpaint.inference.inpainter import Blend, Inpainter, check_fillable
 
 
 @dataclass(frozen=True)

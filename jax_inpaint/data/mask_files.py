@@ -5,7 +5,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from jax_inpaint.data.sources import FolderSource
-from jax_inpaint.images import read_picture
+from jax_inpaint.images import read_hole
 
 
 class MaskFiles:
@@ -28,8 +28,7 @@ class MaskFiles:
         return len(self._pictures)
 
     def __getitem__(self, index: int) -> Bool[np.ndarray, "h w"]:
-        path = self._pictures.root / self._pictures.files[index]
-        return read_picture(path).rgb().mean(axis=-1) > 0
+        return read_hole(self._pictures.root / self._pictures.files[index])
 
     def name(self, index: int) -> str:
         """The path below the folder."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from jax_inpaint.config import GeneratorConfig
-from jax_inpaint.images import Picture, read_picture
+from jax_inpaint.images import Picture
 from jax_inpaint.inference.blending import poisson_blend
 from jax_inpaint.models import final_output
 from jax_inpaint.weights import Variables, load_weights
@@ -95,11 +95,6 @@ def saying_where_memory_ends(height: int, width: int) -> Iterator[None]:
             f"the device has too little free memory for a picture of {width}x{height}; "
             "scale it and its mask down, or cut out the part around the hole"
         ) from error
-
-
-def read_hole(path: str | os.PathLike[str]) -> np.ndarray:
-    """A mask file as bool (H, W), True where brighter than mid-grey. Raises ImageFileError."""
-    return read_picture(path).rgb().mean(axis=-1) > 0
 
 
 def check_fillable(

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jax_inpaint.images import ImageFileError, Picture, write_picture
+from jax_inpaint.images import ImageFileError, Picture, read_hole, write_picture
 from jax_inpaint.inference import inpainter as module
-from jax_inpaint.inference.inpainter import FillError, Inpainter, check_fillable, read_hole
+from jax_inpaint.inference.inpainter import FillError, Inpainter, check_fillable
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.weights import save_weights
 
