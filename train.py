@@ -15,6 +15,7 @@ from jax_inpaint.data.sources import DataError
 from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
 from jax_inpaint.losses.terms import load_feature_networks
 from jax_inpaint.torch_files import TensorFileError
+from jax_inpaint.training.check import check_experiment
 from jax_inpaint.training.checkpoint import Checkpoints, WorkdirError, changes, open_workdir
 from jax_inpaint.training.loop import NotFiniteError, StopRequest, describe, train
 from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
@@ -57,9 +58,11 @@ def run(config: Config, stop: StopRequest) -> bool:
     if jax.process_count() > 1:
         raise ConfigError(f"train.py runs in one process, this is one of {jax.process_count()}")
     mesh = device_mesh()
-    step_function = parallel_step(
-        config, mesh, load_feature_networks(config.objective.terms, config.features)
-    )
+
+    # Networks and objective: do they fit together, and are the files there that they need?
+    check_experiment(config)
+    networks = load_feature_networks(config.objective.terms, config.features)
+    step_function = parallel_step(config, mesh, networks)
 
     # Held-out images; a source that can't be used is found out before anything is written.
     validation = Validation(config)

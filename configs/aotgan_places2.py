@@ -62,6 +62,7 @@ config = Config(
         validation_source="folder:data/places365_large/val",
         size=(512, 512),
         min_area=0.08,
+        stretch=0.33,
         color_jitter=0.1,
         threads=16,
     ),

@@ -12,7 +12,7 @@ Cost: the authors trained for about 5 days on one GPU.
 Expect (another implementation's figure for this architecture on Places365, free-form masks, 100k
 steps of 8 GPUs x 2 images, mmagic): hole L1 8.6 %. The discriminator's loss settles near 1, which
 is the hinge loss at chance: that isn't a fault. If the coarse stage stays grey, try
---objective.adversarial 0.1.
+--objective.terms.2.weight 0.1.
 """
 
 from jax_inpaint.config import Config, DataConfig, GanConfig, ObjectiveConfig, TrainConfig

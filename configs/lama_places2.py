@@ -63,5 +63,6 @@ config = Config(
     ),
     generator_optimizer=OptimizerConfig(learning_rate=1e-3, beta1=0.9, clip_norm=1.0),
     discriminator_optimizer=OptimizerConfig(learning_rate=1e-4, beta1=0.9, clip_norm=1.0),
-    train=TrainConfig(steps=1_000_000, batch_size=30, validation_images=512),
+    # shard_map: under jit the compiler would make every device transform the whole batch.
+    train=TrainConfig(steps=1_000_000, batch_size=30, parallel="shard_map", validation_images=512),
 )

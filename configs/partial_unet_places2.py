@@ -4,8 +4,8 @@ Reproduces: Liu et al. (2018) at 256x256, as its public PyTorch port trains it: 
 paper's objective (known 1, hole 6, perceptual 0.05, style 120, total variation 0.1 on the hole
 dilated by a pixel), Adam 2e-4, batch 16; fine-tuning at 5e-5 with the encoder's batch norm frozen.
 Here colours are in [-1, 1], and the masks are mmagic's irregular strokes; the port's are
---masks.kind walk. For the paper's 512x512: --generator.levels 8 --data.size 512 512. VGG16's
-weights are needed: see --features.vgg16.
+--masks.kind walk --masks.coverage 0 1. For the paper's 512x512: --generator.levels 8
+--data.size 512 512. VGG16's weights are needed: see --features.vgg16.
 
 Cost: a million steps of 16 images, each seen by VGG16 three times.
 

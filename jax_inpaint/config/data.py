@@ -19,7 +19,7 @@ class DataConfig:
     directory: str = ""  # where tfds data sets are; empty: TFDS's own default
     size: tuple[int, int] = (256, 256)  # height and width of training images, multiples of 8
     crop: Literal["random", "resize"] = "random"  # random resized crop, or the whole image squeezed
-    min_area: float = 0.25  # smallest share of the photograph that a random crop covers
+    min_area: float = 0.25  # smallest share of the largest crop that a random one covers
     flip: bool = True  # mirror half of the images
     rotation: float = 0.0  # random crops are turned by up to this angle to either side, degrees
     stretch: float = 0.0  # proportions change by up to a factor of 1 + this; 0.33 is usual

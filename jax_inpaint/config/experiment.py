@@ -33,6 +33,7 @@ class Config:
             self.generator.architecture,
             "for a generator with batch norm in its encoder",
         )
+        names = [term.name for term in self.objective.terms]
         judged = [term.name for term in self.objective.terms if term.judged]
         require(
             not judged or self.discriminator is not None,
@@ -40,6 +41,25 @@ class Config:
             self.discriminator,
             f"given for the terms {', '.join(judged)}",
         )
+        if self.discriminator is None:
+            learns = all(phase.generator for phase in self.objective.phases)
+            require(
+                learns and self.objective.n_critic == 1,
+                "objective.phases and n_critic without a discriminator",
+                (self.objective.phases, self.objective.n_critic),
+                "such that the generator learns at every step",
+            )
+        else:
+            require(bool(judged), "objective.terms", names, "with one that a discriminator judges")
+        outputs = {term.output for term in self.objective.terms if term.judged}
+        require(len(outputs) <= 1, "judged terms", judged, "on one and the same image")
+        for phase in self.objective.phases:
+            require(
+                len(judged) < len(names) or not phase.generator or phase.discriminator,
+                "objective.phases",
+                phase,
+                "such that terms are left where only the generator learns",
+            )
         multiple = self.generator.multiple
         for size in (self.data.size, *(stage.size for stage in self.train.stages)):
             require(

@@ -37,7 +37,7 @@ class GeneratorConfig(ABC):
         return 0
 
     def frozen_parameters(self, path: tuple[str, ...]) -> bool:
-        """Whether a parameter stays as it is in a phase with ``freeze_encoder_norm``."""
+        """Whether a parameter never changes with these settings."""
         del path
         return False
 

@@ -22,7 +22,6 @@ Tensors = Mapping[str, np.ndarray]
 TensorPath = tuple[str, ...]  # of ours, such as ("params", "coarse", "conv1", "conv", "kernel")
 
 
-# PyTorch's names of our parameters and statistics.
 class ConvertError(TensorFileError):
     """A source that can't be converted; the message names it and says why."""
 

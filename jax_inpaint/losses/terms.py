@@ -13,10 +13,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import FeatureConfig, GanConfig, Term
+from jax_inpaint.config import FeatureConfig, GanConfig, Term, require
 from jax_inpaint.features import (
     FeatureName,
-    check_layers,
     extract_features,
     load_feature_params,
 )
@@ -109,11 +108,9 @@ def load_feature_networks(terms: Sequence[Term], files: FeatureConfig) -> dict[s
 
     Raises:
         TensorFileError: if a file is missing, with where to get it, or isn't that network's.
-        ValueError: if a term names a layer that its network doesn't have.
     """
     params: dict[str, Any] = {}
-    for network, layers in feature_layers(terms).items():
-        check_layers(network, layers)
+    for network in feature_layers(terms):
         params[network] = load_feature_params(network, getattr(files, network))
     return params
 
@@ -162,6 +159,11 @@ class DiscountedL1(Term):
     gamma: float = 0.9  # factor for each pixel of distance from the window's border
     size: float = 0.5  # side of the window over the side of the image
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.size <= 1, "discounted_l1.size", self.size, "in (0, 1]")
+        require(0 < self.gamma <= 1, "discounted_l1.gamma", self.gamma, "in (0, 1]")
+
     def __call__(self, scene: Scene) -> PerImage:
         """In [0, 2]."""
         return discounted_l1(scene[self.output], scene.image, scene.mask, self.size, self.gamma)
@@ -187,6 +189,11 @@ class FeatureTerm(Term):
 
     network: FeatureName = "vgg16"  # that looks
     layers: tuple[str, ...] = ("pool1", "pool2", "pool3")  # whose maps are compared
+
+    @property
+    def name(self) -> str:
+        """Such as ``composite_vgg16_style``."""
+        return f"{self.output}_{self.network}_{self.term}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from jax_inpaint.config import Config, differences, to_dict
 from jax_inpaint.files import write_atomically
+from jax_inpaint.training.check import discriminator_shapes
 from jax_inpaint.training.state import TrainState
 
 # What a run can't change when it goes on: networks shape the state, but for what they compute in.
@@ -34,7 +35,8 @@ def open_workdir(config: Config) -> Path:
     path = workdir / "config.json"
     if path.exists():
         changed = changes(config)
-        fixed = [line for line in changed if _FIXED.match(line)]
+        begun = any((workdir / "checkpoints").glob("*"))
+        fixed = [line for line in changed if begun and _fixes(line, config, path)]
         if fixed:
             raise WorkdirError(
                 f"{workdir} holds the run of another model:\n  "
@@ -48,6 +50,15 @@ def open_workdir(config: Config) -> Path:
     workdir.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(to_dict(config), indent=2) + "\n").encode())
     return workdir
+
+
+def _fixes(line: str, config: Config, path: Path) -> bool:
+    """Whether a line of :func:`changes` would change the shape of the state."""
+    if line.startswith("data.size:"):
+        height, width = json.loads(path.read_text())["data"]["size"]
+        before = discriminator_shapes(config, (height, width))
+        return before != discriminator_shapes(config, config.data.size)
+    return _FIXED.match(line) is not None
 
 
 def changes(config: Config) -> list[str]:

@@ -167,6 +167,11 @@ def describe(state: TrainState, config: Config) -> str:
         return f"{sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6:.2f} M"
 
     height, width = config.data.size
+    unreached = [p.until for p in config.objective.phases if p.until >= config.train.steps]
+    if unreached:
+        note = f"\nphases after step {unreached[0]} aren't reached in {config.train.steps} steps"
+    else:
+        note = ""
     discriminator = (
         f"{config.discriminator.architecture} {millions(state.discriminator)}"
         if config.discriminator
@@ -176,4 +181,5 @@ def describe(state: TrainState, config: Config) -> str:
         f"generator {config.generator.architecture} {millions(state.generator)} parameters, "
         f"discriminator {discriminator}; {config.data.source} at {height}x{width}, "
         f"batch {config.train.batch_size}; {jax.device_count()} x {jax.devices()[0].device_kind}"
+        f"{note}"
     )

@@ -47,8 +47,7 @@ def parallel_step(
     for batch_size in (config.train.batch_size, *(s.batch_size for s in config.train.stages)):
         if batch_size % mesh.size:
             raise ConfigError(
-                f"train.batch_size {batch_size} must be a multiple of the number of devices, "
-                f"{mesh.size}"
+                f"batch_size {batch_size} must be a multiple of the number of devices, {mesh.size}"
             )
     features = replicate(dict(feature_params or {}), mesh)
     wrap = {"jit": _jit, "shard_map": _shard_map, "pmap": _pmap}[config.train.parallel]

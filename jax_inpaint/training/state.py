@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from jax_inpaint.config import Config, ConfigError, OptimizerConfig, Size
+from jax_inpaint.config import Config, OptimizerConfig
 from jax_inpaint.ops.spectral import init_spectral
 
 Params = Any  # a tree of arrays; of shapes or shardings where a state is only described
@@ -65,29 +65,10 @@ def init_state(config: Config) -> TrainState:
             ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": statistics}),
         )
 
-    for stage in config.train.stages:
-        _require_same_discriminator(config, stage.size)
-
     # Runs once: optimising it would take several times as long as all the rest of it.
     quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
     options = quick if jax.default_backend() == "cpu" else None
     return jax.jit(init, compiler_options=options)(jax.random.key(config.train.seed))
-
-
-def _require_same_discriminator(config: Config, size: Size) -> None:
-    """Progressive training keeps the state, so the parameters' shapes mustn't hang on the size."""
-
-    def shapes(size: Size) -> Any:
-        assert config.discriminator is not None
-        image, mask = jnp.zeros((1, *size, 3)), jnp.zeros((1, *size, 1))
-        network = config.discriminator.build(jnp.float32)
-        return jax.eval_shape(network.init, jax.random.key(0), image, mask)["params"]
-
-    if config.discriminator and shapes(size) != shapes(config.data.size):
-        raise ConfigError(
-            f"train.stages has the size {size}, but a {config.discriminator.architecture} for "
-            f"{config.data.size} has parameters of other shapes; train at one size"
-        )
 
 
 def build_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:

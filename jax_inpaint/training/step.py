@@ -20,7 +20,7 @@ from jax_inpaint.losses.adversarial import (
     r1_penalty,
 )
 from jax_inpaint.losses.reconstruction import l1
-from jax_inpaint.losses.terms import Adversarial, Scene
+from jax_inpaint.losses.terms import Scene
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.ops.edges import sobel_edges
 from jax_inpaint.ops.spectral import spectral_normalize
@@ -55,7 +55,8 @@ def make_train_step(
 
     The generator runs once. The discriminator is updated first, the generator against the updated
     discriminator, both on the same images and masks. (The official DeepFillv2 code draws others for
-    the second update.) Networks that don't learn in the phase stay as they are.
+    the second update.) Parameters of a network that doesn't learn in the phase stay as they are;
+    the generator's batch statistics follow every batch.
 
     Args:
         config: the experiment.
@@ -72,9 +73,8 @@ def make_train_step(
     discriminator = config.discriminator.build(dtype, axis_name) if config.discriminator else None
     gan = config.objective.gan
     terms = [term for term in config.objective.terms if judges or not term.judged]
-    adversarial = [t for t in config.objective.terms if isinstance(t, Adversarial)]
-    judged_output = adversarial[0].output if adversarial else "composite"
-    names = sorted({term.output for term in terms} | {judged_output, "composite"})
+    judged = {term.output for term in config.objective.terms if term.judged}
+    names = sorted({term.output for term in terms} | judged | {"composite"})
 
     def mean_over_devices(tree: Any) -> Any:
         return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
@@ -143,7 +143,7 @@ def make_train_step(
                 def logits(x: Array) -> tuple[Array, ...]:
                     return judge(normalized, x, mask, sketch)["logits"]
 
-                composite = outputs[judged_output]
+                (composite,) = (outputs[name] for name in judged)
                 real, fake = logits(image), logits(composite)
                 share = [fakeness(gan.fake_target, mask, x) for x in fake]
                 loss = jnp.mean(discriminator_loss(gan.loss, real, fake, share))
@@ -205,8 +205,7 @@ def make_train_step(
                 state.generator,
                 state.step,
             )
-            if phase.freeze_encoder_norm:
-                new["generator"] = keep_frozen(generator_config, state.generator, new["generator"])
+            new["generator"] = keep_frozen(generator_config, state.generator, new["generator"])
 
             # Early on, a long average would remember little but the random start.
             decay = jnp.minimum(config.train.ema_decay, (1 + state.step) / (10 + state.step))

@@ -60,6 +60,7 @@ class Validation:
 
     def figures(self, composites: np.ndarray) -> dict[str, float]:
         """Mean over the images of L1 (in [0, 1]), PSNR (dB) and SSIM inside the holes."""
+        composites = np.clip(composites, -1, 1)  # as a picture would be
         parts = []
         for start in range(0, len(composites), self._batch):
             batch = slice(start, start + self._batch)

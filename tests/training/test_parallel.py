@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jax_inpaint.config import Config, GanConfig, ObjectiveConfig, Phase, TrainConfig
 from jax_inpaint.losses.terms import L1, Adversarial, DiscountedL1, FeatureMatching
 from jax_inpaint.models.context_encoder import ContextEncoderConfig
+from jax_inpaint.models.lama import LaMaConfig
 from jax_inpaint.models.patchgan import PatchGANConfig
 from jax_inpaint.training.parallel import AXIS, device_mesh, parallel_step, replicate
 from jax_inpaint.training.state import init_state
@@ -84,9 +85,21 @@ def test_eight_devices_agree_with_one(one_device, experiment, parallel):
     assert np.quantile(np.concatenate(differences), 0.9) < 1e-5
 
 
-@pytest.mark.parametrize("parallel", ["jit", "shard_map"])
-def test_devices_exchange_nothing_but_sums(parallel):
-    settings, mesh = config(parallel), device_mesh()
+def lama(parallel: str) -> Config:
+    """Fourier convolutions, which the compiler can't split over a batch by itself."""
+    return small(
+        generator=LaMaConfig(width=4, blocks=1),
+        discriminator=PatchGANConfig(width=4, layers=2),
+        objective=ObjectiveConfig(terms=(L1(1.0, region="known"), Adversarial(0.1, "output"))),
+        train=TrainConfig(batch_size=8, parallel=parallel),
+    )
+
+
+@pytest.mark.parametrize(
+    ("experiment", "parallel"), [(config, "jit"), (config, "shard_map"), (lama, "shard_map")]
+)
+def test_devices_exchange_nothing_but_sums(experiment, parallel):
+    settings, mesh = experiment(parallel), device_mesh()
     state = replicate(init_state(settings), mesh)
     batch = {"image": np.zeros((8, 32, 32, 3), np.uint8)}
     step = jax.jit(parallel_step(settings, mesh), static_argnums=2)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from jax_inpaint.config import ConfigError, DataConfig, Stage, TrainConfig
-from jax_inpaint.models.global_local import GlobalLocalCriticsConfig
+from jax_inpaint.config import DataConfig, Stage, TrainConfig
 from jax_inpaint.training.parallel import AXIS, parallel_step, replicate
 from jax_inpaint.training.stages import StagedBatches
 from jax_inpaint.training.state import init_state
@@ -59,12 +58,6 @@ def test_the_state_goes_on_from_size_to_size(config):
     batches.close()
     assert jax.tree.structure(state) == structure
     assert int(state.step) == 2
-
-
-def test_a_critic_whose_parameters_hang_on_the_size_is_refused(config):
-    critics = dataclasses.replace(config, discriminator=GlobalLocalCriticsConfig(width=4))
-    with pytest.raises(ConfigError, match=r"stages has the size \(16, 16\), but a global_local"):
-        init_state(critics)
 
 
 def test_stages_must_rise_and_fit_the_network(config):

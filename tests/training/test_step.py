@@ -97,6 +97,34 @@ def test_generator_update_is_adam_on_the_gradient_of_the_whole_objective(stepped
         np.testing.assert_allclose(moved, 1e-3 * np.sign(np.asarray(g)[big]), rtol=2e-3)
 
 
+def test_discriminator_update_is_adam_on_the_gradient_of_its_own_loss_alone(stepped):
+    before, after, _ = stepped
+    image = from_uint8(images())
+    mask = sample_masks(
+        random_key(CONFIG.train.seed, before.step, Purpose.MASKS), 4, 32, 32, CONFIG.masks
+    )
+    outputs = CONFIG.generator.build().apply({"params": before.generator}, image, mask)
+    discriminator = CONFIG.discriminator.build(jnp.float32)
+
+    def loss(params):
+        normalized, _ = spectral_normalize(params, before.spectral)
+
+        def logits(x):
+            return discriminator.apply({"params": normalized}, x, mask)["logits"][0]
+
+        real, fake = logits(image), logits(outputs["composite"])
+        return jnp.mean(jax.nn.relu(1 - real)) / 2 + jnp.mean(jax.nn.relu(1 + fake)) / 2
+
+    gradient = jax.jit(jax.grad(loss))(before.discriminator)
+    for old, new, g in zip(
+        *(jax.tree.leaves(t) for t in (before.discriminator, after.discriminator, gradient)),
+        strict=True,
+    ):
+        big = np.abs(g) > 1e-5
+        moved = np.asarray(old - new)[big]
+        np.testing.assert_allclose(moved, 1e-4 * np.sign(np.asarray(g)[big]), rtol=5e-3)
+
+
 def test_state_advances_by_one_step_and_one_power_iteration(stepped):
     before, after, _ = stepped
     assert int(after.step) == int(before.step) + 1
