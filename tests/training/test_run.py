@@ -287,3 +287,14 @@ def test_a_missing_feature_network_is_named_with_its_address(run_training, tmp_p
     assert f"error: {tmp_path / 'vgg16.pth'}: there is no such file" in output
     assert "https://download.pytorch.org/models/vgg16-397923af.pth" in output
     assert "features.vgg16" in output
+
+
+def test_explanations_reach_tensorboard(run_training, tmp_path):
+    status, output = run_training(
+        *("--train.explain", "--train.steps", "3", "--train.image-every", "3"),
+        *("--workdir", str(tmp_path / "run")),
+    )
+    assert status == 0, output
+    events = b"".join(path.read_bytes() for path in (tmp_path / "run" / "tensorboard").iterdir())
+    for name in (b"explanation/gates", b"explanation/offset_flow", b"explanation/sources"):
+        assert name in events
