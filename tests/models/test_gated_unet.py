@@ -62,8 +62,8 @@ def test_the_objective_is_the_one_asked_for():
     config = load_config(CONFIG)
     assert {term.name: term.weight for term in config.objective.terms} == {
         "output_l1": 1.0,
-        "output_perceptual": 0.1,
-        "output_style": 250.0,
+        "output_vgg16_perceptual": 0.1,
+        "output_vgg16_style": 250.0,
         "adversarial": 0.01,
     }
     assert config.objective.gan.loss == "hinge"

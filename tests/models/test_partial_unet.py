@@ -160,10 +160,10 @@ def test_the_published_objective_and_its_two_phases():
     assert {term.name: term.weight for term in config.objective.terms} == {
         "output_known_l1": 1.0,
         "output_hole_l1": 6.0,
-        "output_perceptual": 0.05,
-        "composite_perceptual": 0.05,
-        "output_style": 120.0,
-        "composite_style": 120.0,
+        "output_vgg16_perceptual": 0.05,
+        "composite_vgg16_perceptual": 0.05,
+        "output_vgg16_style": 120.0,
+        "composite_vgg16_style": 120.0,
         "composite_total_variation": 0.1,
     }
     variation = config.objective.terms[-1]
