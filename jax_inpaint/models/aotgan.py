@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Conv
 from jax_inpaint.layers.gated import ToImage
+from jax_inpaint.models.sizes import require_multiples
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -109,11 +110,7 @@ class AOTGAN(nn.Module):
             ValueError: if the sizes aren't multiples of 4.
         """
         del sketch, train
-        if image.shape[1] % 4 or image.shape[2] % 4:
-            raise ValueError(
-                f"AOT-GAN needs height and width that are multiples of 4, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 4, "AOT-GAN")
         conv = partial(Conv, dtype=self.dtype)
         w = self.width
         x = jnp.concatenate([image * (1 - mask) + mask, mask], axis=-1)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Conv, TransposedConv
 from jax_inpaint.layers.normalization import batch_norm
+from jax_inpaint.models.sizes import require_multiples
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -58,11 +59,7 @@ class ContextEncoder(nn.Module):
             ValueError: if the sizes aren't multiples of 16.
         """
         del sketch
-        if image.shape[1] % 16 or image.shape[2] % 16:
-            raise ValueError(
-                f"a context encoder needs height and width that are multiples of 16, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 16, "a context encoder")
         normal = nn.initializers.normal(0.02)
         norm = batch_norm(train, self.axis_name, self.dtype)
         leaky = partial(nn.leaky_relu, negative_slope=0.2)

@@ -13,6 +13,7 @@ from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Conv, UpConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.models.deepfillv2 import CoarseNetwork, Layers, RefinementNetwork
+from jax_inpaint.models.sizes import require_multiples
 from jax_inpaint.ops.attention import attention_memory
 
 
@@ -56,11 +57,7 @@ class DeepFillV1(nn.Module):
             ValueError: if the sizes aren't multiples of 8.
         """
         del sketch, train
-        if image.shape[1] % 8 or image.shape[2] % 8:
-            raise ValueError(
-                f"DeepFillv1 needs height and width that are multiples of 8, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 8, "DeepFillv1")
         layers = Layers(
             conv=partial(Conv, padding="same", activation=nn.elu, dtype=self.dtype),
             upsample=partial(UpConv, padding="same", activation=nn.elu, dtype=self.dtype),

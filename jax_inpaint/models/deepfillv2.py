@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Padding
 from jax_inpaint.layers.gated import GatedConv, GatedUpsample, ToImage
+from jax_inpaint.models.sizes import require_multiples
 from jax_inpaint.ops.attention import Resampling, attention_memory, contextual_attention
 from jax_inpaint.ops.resize import downsample_nearest
 
@@ -158,11 +159,7 @@ class DeepFillV2(nn.Module):
             ValueError: if the sizes aren't multiples of 8, or the sketch is missing or unexpected.
         """
         del train
-        if image.shape[1] % 8 or image.shape[2] % 8:
-            raise ValueError(
-                f"DeepFillv2 needs height and width that are multiples of 8, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 8, "DeepFillv2")
         if self.sketch != (sketch is not None):
             raise ValueError(
                 f"this generator was built with sketch={self.sketch}, "

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.gated import GatedConv, GatedTransposedConv, GatedUpsample, ToImage
 from jax_inpaint.layers.normalization import instance_norm
+from jax_inpaint.models.sizes import require_multiples
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -60,11 +61,7 @@ class GatedUNet(nn.Module):
             ValueError: if the sizes aren't multiples of 4.
         """
         del sketch, train
-        if image.shape[1] % 4 or image.shape[2] % 4:
-            raise ValueError(
-                f"the gated U-Net needs height and width that are multiples of 4, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 4, "the gated U-Net")
         norm = instance_norm(self.dtype)
         conv = partial(GatedConv, padding="symmetric", norm=norm, dtype=self.dtype)
         up: Callable[..., nn.Module] = partial(GatedTransposedConv, norm=norm, dtype=self.dtype)

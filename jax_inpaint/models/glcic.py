@@ -13,6 +13,7 @@ from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Conv, TransposedConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.layers.normalization import batch_norm
+from jax_inpaint.models.sizes import require_multiples
 
 
 def sigmoid_image(x: Float[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
@@ -59,11 +60,7 @@ class GLCIC(nn.Module):
             ValueError: if the sizes aren't multiples of 4.
         """
         del sketch
-        if image.shape[1] % 4 or image.shape[2] % 4:
-            raise ValueError(
-                f"GL-CIC needs height and width that are multiples of 4, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 4, "GL-CIC")
         norm = batch_norm(train, self.axis_name, self.dtype)
         conv = partial(Conv, norm=norm, activation=nn.relu, use_bias=False, dtype=self.dtype)
         deconv = partial(

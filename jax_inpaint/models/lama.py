@@ -14,6 +14,7 @@ from jax_inpaint.layers.convolution import TransposedConv
 from jax_inpaint.layers.fourier import Branches, FFCNormRelu, FFCResidualBlock
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.layers.normalization import batch_norm
+from jax_inpaint.models.sizes import require_multiples
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -56,11 +57,7 @@ class LaMa(nn.Module):
             ValueError: if the sizes aren't multiples of 8.
         """
         del sketch
-        if image.shape[1] % 8 or image.shape[2] % 8:
-            raise ValueError(
-                f"LaMa needs height and width that are multiples of 8, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 8, "LaMa")
         norm = batch_norm(train, self.axis_name, self.dtype)
         ffc = partial(FFCNormRelu, norm=norm, dtype=self.dtype)
         w, n = self.width, self.blocks

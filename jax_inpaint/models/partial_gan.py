@@ -13,6 +13,7 @@ from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Norm
 from jax_inpaint.layers.normalization import batch_norm
 from jax_inpaint.layers.partial import Part, PartialConv, upsample_part
+from jax_inpaint.models.sizes import require_multiples
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -74,11 +75,7 @@ class PartialGAN(nn.Module):
             ValueError: if the sizes aren't multiples of 32.
         """
         del sketch
-        if image.shape[1] % 32 or image.shape[2] % 32:
-            raise ValueError(
-                f"the generator of a partial GAN needs height and width that are multiples of 32, "
-                f"got {image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 32, "the generator of a partial GAN")
         w, norm = self.width, batch_norm(train, self.axis_name, self.dtype)
         conv = partial(
             PartialConv,

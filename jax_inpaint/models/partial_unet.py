@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.normalization import batch_norm
 from jax_inpaint.layers.partial import PartialConv, upsample_part
+from jax_inpaint.models.sizes import require_multiples
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -71,12 +72,7 @@ class PartialUNet(nn.Module):
             ValueError: if the sizes aren't multiples of ``2**levels``.
         """
         del sketch
-        if image.shape[1] % 2**self.levels or image.shape[2] % 2**self.levels:
-            raise ValueError(
-                f"a partial U-Net of {self.levels} levels needs height and width that are "
-                f"multiples of {2**self.levels}, got {image.shape[1]}x{image.shape[2]}; pad the "
-                "image first"
-            )
+        require_multiples(image, 2**self.levels, f"a partial U-Net of {self.levels} levels")
         norm = partial(batch_norm, axis_name=self.axis_name, dtype=self.dtype)
         down = partial(
             PartialConv,

@@ -13,6 +13,7 @@ from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Conv, UpConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.layers.normalization import instance_norm
+from jax_inpaint.models.sizes import require_multiples
 from jax_inpaint.ops.attention import attention_memory, contextual_attention
 
 Image = Float[Array, "b h w 3"]
@@ -62,11 +63,7 @@ class AttentionUNet(nn.Module):
             ValueError: if the sizes aren't multiples of 16.
         """
         del sketch, train
-        if image.shape[1] % 16 or image.shape[2] % 16:
-            raise ValueError(
-                f"the U-Net needs height and width that are multiples of 16, got "
-                f"{image.shape[1]}x{image.shape[2]}; pad the image first"
-            )
+        require_multiples(image, 16, "the U-Net")
         plain = partial(Conv, activation=nn.relu, dtype=self.dtype)
         norm = partial(instance_norm(self.dtype), use_scale=True, use_bias=True)
         conv = partial(plain, norm=norm, use_bias=False)
