@@ -9,7 +9,7 @@ from flax.typing import Initializer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.ops.resize import upsample_nearest
+from jax_inpaint.ops.resize import upsample_convolution, upsample_nearest
 
 Activation = Callable[[Array], Array]
 Norm = Callable[..., nn.Module]
@@ -29,6 +29,7 @@ def convolution(
     kernel_init: Initializer = GLOROT,
     dtype: DTypeLike = jnp.float32,
     name: str = "conv",
+    upsample: bool = False,
 ) -> Float[Array, "b p q f"]:
     """A bare convolution, called inside a module's ``__call__``.
 
@@ -45,9 +46,15 @@ def convolution(
         kernel_init: draws the kernel; Glorot's uniform unless another is given.
         dtype: what it computes in.
         name: of its parameters.
+        upsample: whether every pixel is repeated beforehand, to twice the height and width.
     """
     width = dilation * (kernel_size - 1) // 2
     borders: Any = "SAME" if padding == "same" else [(width, width)] * 2
+    through: Any = None
+    if upsample and padding == "reflect":
+        x = upsample_nearest(x)
+    elif upsample:
+        borders, through = [(width, kernel_size - 1 - width)] * 2, _after_upsampling
     if padding == "reflect":  # XLA pads with zeros by itself; mirrored borders have to be made
         x = jnp.pad(x, [(0, 0), *borders, (0, 0)], mode="reflect")
         borders = "VALID"
@@ -60,8 +67,13 @@ def convolution(
         use_bias=use_bias,
         kernel_init=kernel_init,
         dtype=dtype,
+        conv_general_dilated=through,
         name=name,
     )(x)
+
+
+def _after_upsampling(x: Array, kernel: Array, strides: Any, padding: Any, **_: Any) -> Array:
+    return upsample_convolution(x, kernel, padding)
 
 
 class Conv(nn.Module):
@@ -82,6 +94,7 @@ class Conv(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer = GLOROT
     dtype: DTypeLike = jnp.float32
+    upsample: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q f"]:
@@ -96,6 +109,7 @@ class Conv(nn.Module):
             self.use_bias,
             self.kernel_init,
             self.dtype,
+            upsample=self.upsample,
         )
         if self.norm is not None:
             x = self.norm(name="norm")(x)
@@ -129,8 +143,9 @@ class UpConv(nn.Module):
             use_bias=self.use_bias,
             kernel_init=self.kernel_init,
             dtype=self.dtype,
+            upsample=True,
             name="up",
-        )(upsample_nearest(x))
+        )(x)
 
 
 class TransposedConv(nn.Module):

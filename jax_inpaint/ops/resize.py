@@ -1,7 +1,9 @@
 """Nearest-neighbour resizing as the official TensorFlow code does it."""
 
+from collections.abc import Sequence
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -15,6 +17,51 @@ def upsample_nearest(x: Float[Array, "b h w c"]) -> Float[Array, "b h*2 w*2 c"]:
     Equal to the official ``resize`` (nearest, ``align_corners=True``) for a factor of two.
     """
     return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def upsample_convolution(
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "k l c o"],
+    padding: Sequence[tuple[int, int]],
+) -> Float[Array, "b p q o"]:
+    """Convolution of :func:`upsample_nearest` ``(x)``, worked out before pixels are repeated.
+
+    Outputs in the same phase (even or odd row, even or odd column) see repeated pixels under the
+    same taps of the kernel, which are added up beforehand: four kernels of 2x2 take the place of
+    one of 3x3, with 4/9 of the multiplications.
+
+    Args:
+        x: features before upsampling.
+        kernel: any size.
+        padding: zeros before and after the upsampled rows and columns, ``kernel size - 1``
+            together.
+    """
+
+    def phase(a: int, b: int) -> Array:
+        merged, rows = _taps_of_phase(kernel, 0, a - padding[0][0])
+        merged, columns = _taps_of_phase(merged, 1, b - padding[1][0])
+        return jax.lax.conv_general_dilated(
+            x, merged, (1, 1), (rows, columns), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    rows = [jnp.stack([phase(a, b) for b in range(2)], axis=3) for a in range(2)]
+    y = jnp.stack(rows, axis=2)
+    batch, height, _, width, _, features = y.shape
+    return y.reshape(batch, 2 * height, 2 * width, features)
+
+
+def _taps_of_phase(
+    kernel: Float[Array, "k l c o"], axis: int, first: int
+) -> tuple[Float[Array, "m n c o"], tuple[int, int]]:
+    """Taps along an axis that meet the same pixel, added up; the zeros before and after.
+
+    ``first`` is where the first tap falls, counted in upsampled pixels from the output's own.
+    """
+    taps = jnp.moveaxis(kernel, axis, 0)
+    pixels = [(first + tap) // 2 for tap in range(len(taps))]
+    met = range(pixels[0], pixels[-1] + 1)
+    sums = [sum(t for t, p in zip(taps, pixels, strict=True) if p == pixel) for pixel in met]
+    return jnp.moveaxis(jnp.stack(sums), 0, axis), (-met[0], met[-1])
 
 
 def align_corners_index(size: int, new_size: int) -> np.ndarray:

@@ -1,8 +1,14 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_inpaint.ops.resize import align_corners_index, downsample_nearest, upsample_nearest
+from jax_inpaint.ops.resize import (
+    align_corners_index,
+    downsample_nearest,
+    upsample_convolution,
+    upsample_nearest,
+)
 
 
 def test_halving_64_takes_even_rows_first_and_odd_rows_last():
@@ -38,3 +44,18 @@ def test_downsampling_picks_pixels_and_upsampling_repeats_them():
     for i in range(8):
         for j in range(12):
             np.testing.assert_array_equal(large[:, i, j], x[:, i // 2, j // 2])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_convolution_of_repeated_pixels_is_worked_out_before_repeating(size, before):
+    x = jax.random.normal(jax.random.key(0), (2, 5, 6, 3))
+    kernel = jax.random.normal(jax.random.key(1), (size, size, 3, 4))
+    before = min(before, size - 1)
+    padding = [(before, size - 1 - before), (size - 1 - before, before)]
+    expected = jax.lax.conv_general_dilated(
+        upsample_nearest(x), kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(
+        upsample_convolution(x, kernel, padding), expected, rtol=1e-4, atol=1e-5
+    )
