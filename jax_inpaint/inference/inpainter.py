@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import Picture
 from jax_inpaint.inference.blending import poisson_blend
@@ -36,13 +37,12 @@ class Inpainter:
         self._variables = jax.device_put(variables)
         generator = config.build()
 
-        @jax.jit
         def fill(variables: Variables, image: jax.Array, mask: jax.Array) -> jax.Array:
             sketch = jnp.zeros_like(mask) if config.takes_sketch else None
             outputs: Any = generator.apply(variables, image, mask, sketch)
             return final_output(outputs)
 
-        self._fill = fill
+        self._fill = compile_for(jax.local_devices()[:1], fill)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Inpainter":

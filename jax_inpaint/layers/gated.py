@@ -13,7 +13,6 @@ from jax_inpaint.layers.convolution import (
     TransposedConv,
     convolution,
 )
-from jax_inpaint.ops.resize import upsample_nearest
 
 
 def elu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import Config, ConfigError, Phase
 from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import TrainState
@@ -50,36 +51,50 @@ def parallel_step(
                 f"batch_size {batch_size} must be a multiple of the number of devices, {mesh.size}"
             )
     features = replicate(dict(feature_params or {}), mesh)
-    wrap = {"jit": _jit, "shard_map": _shard_map, "pmap": _pmap}[config.train.parallel]
+    wrap = _pmap if config.train.parallel == "pmap" else _global
     compiled = cache(lambda phase: wrap(config, phase, mesh))
     return lambda state, batch, step: compiled(phase_at(config.objective, step))(
         state, batch, features
     )
 
 
-def _jit(config: Config, phase: Phase, mesh: Mesh) -> Callable[..., Any]:
-    return _compile(make_train_step(config, phase), mesh)
+def sharded_step(config: Config, phase: Phase, mesh: Mesh) -> Any:
+    """The step ``(state, batch, feature_params) -> (state, metrics)`` under ``jax.jit``.
 
+    State, parameters and metrics are whole on every device, images are split; the state is donated.
+    Its ``lower`` takes shapes, and a mesh of devices that are only described, as well. What is to
+    run under ``pmap`` comes as ``shard_map``, which is what JAX makes of it.
 
-def _shard_map(config: Config, phase: Phase, mesh: Mesh) -> Callable[..., Any]:
+    Args:
+        config: the experiment.
+        phase: who learns.
+        mesh: the devices.
+    """
     whole, split = PartitionSpec(), PartitionSpec(AXIS)
-    function = jax.shard_map(
-        make_train_step(config, phase, AXIS),
-        mesh=mesh,
-        in_specs=(whole, split, whole),
-        out_specs=(whole, whole),
-        # The step averages gradients itself, as under pmap; with the check on, JAX would too.
-        check_vma=False,
+    if config.train.parallel == "jit":
+        function = make_train_step(config, phase)
+    else:
+        function = jax.shard_map(
+            make_train_step(config, phase, AXIS),
+            mesh=mesh,
+            in_specs=(whole, split, whole),
+            out_specs=(whole, whole),
+            # The step averages gradients itself, as under pmap; with the check on, JAX would too.
+            check_vma=False,
+        )
+    shardings = tuple(NamedSharding(mesh, spec) for spec in (whole, split, whole))
+    return compile_for(
+        list(mesh.devices.flat),
+        function,
+        in_shardings=shardings,
+        out_shardings=shardings[0],
+        donate_argnums=0,
     )
-    return _compile(function, mesh)
 
 
-def _compile(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
-    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
-    compiled = jax.jit(
-        function, in_shardings=(whole, split, whole), out_shardings=whole, donate_argnums=0
-    )
-    return lambda state, batch, features: compiled(
+def _global(config: Config, phase: Phase, mesh: Mesh) -> Callable[..., Any]:
+    step, split = sharded_step(config, phase, mesh), NamedSharding(mesh, PartitionSpec(AXIS))
+    return lambda state, batch, features: step(
         state,
         {name: jax.make_array_from_process_local_data(split, x) for name, x in batch.items()},
         features,

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import Config
 from jax_inpaint.data.stream import validation_images, validation_masks
 from jax_inpaint.images import from_uint8
@@ -37,13 +38,12 @@ class Validation:
             )
         generator = config.generator.build()
 
-        @jax.jit
         def fill(variables: Params, images: jax.Array, masks: jax.Array) -> dict[str, jax.Array]:
             sketch = sobel_edges(images) * masks if config.generator.takes_sketch else None
             outputs: Any = generator.apply(variables, images, masks, sketch)
             return outputs
 
-        self._fill = fill
+        self._fill = compile_for(jax.local_devices()[:1], fill)
         self._batch = min(config.train.batch_size, count)
 
     def outputs(self, variables: Params, count: int | None = None) -> dict[str, np.ndarray]:

@@ -13,7 +13,14 @@ from jax_inpaint.losses.terms import L1, Adversarial, DiscountedL1, FeatureMatch
 from jax_inpaint.models.context_encoder import ContextEncoderConfig
 from jax_inpaint.models.lama import LaMaConfig
 from jax_inpaint.models.patchgan import PatchGANConfig
-from jax_inpaint.training.parallel import AXIS, device_mesh, parallel_step, replicate
+from jax_inpaint.training.parallel import (
+    AXIS,
+    device_mesh,
+    parallel_step,
+    replicate,
+    sharded_step,
+)
+from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import init_state
 from tests.small import small
 
@@ -102,8 +109,8 @@ def test_devices_exchange_nothing_but_sums(experiment, parallel):
     settings, mesh = experiment(parallel), device_mesh()
     state = replicate(init_state(settings), mesh)
     batch = {"image": np.zeros((8, 32, 32, 3), np.uint8)}
-    step = jax.jit(parallel_step(settings, mesh), static_argnums=2)
-    text = step.lower(state, batch, 0).compile().as_text()
+    step = sharded_step(settings, phase_at(settings.objective, 0), mesh)
+    text = step.lower(state, batch, {}).compile().as_text()
     exchanges = set(
         re.findall(r"\b(all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)", text)
     )

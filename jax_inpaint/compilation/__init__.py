@@ -1,0 +1,53 @@
+"""Compiling a function for the machine it runs on.
+
+What is chosen for a platform is chosen here, and nowhere else: models and steps are written with
+plain operations. docs/performance.md tells what was measured.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from jax_inpaint.compilation.rewriting import rewrite
+
+# XLA's YNNPACK fusions make convolutions and small matrix products slower than its older paths.
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+
+def compile_for(
+    devices: Sequence[jax.Device], function: Callable[..., Any], **options: Any
+) -> Callable[..., Any]:
+    """``jax.jit(function, **options)`` with what makes it fast on the devices it will run on.
+
+    On one CPU, operations are rewritten (:func:`~jax_inpaint.compilation.rewriting.rewrite`); on
+    any number, XLA's options are set. Other devices compile as XLA does. Results differ by
+    rounding.
+
+    Args:
+        devices: all that share the work, of one platform.
+        function: takes arrays, or trees of them.
+        options: of ``jax.jit``; no static arguments.
+
+    Example:
+        >>> compile_for(jax.devices("cpu")[:1], jax.numpy.sum)(jax.numpy.ones(3)).item()
+        3.0
+    """
+    if devices[0].platform != "cpu":
+        return jax.jit(function, **options)
+    if len(devices) == 1:
+        function = rewrite(function)
+    return jax.jit(function, compiler_options=_known_options(), **options)
+
+
+@functools.cache
+def _known_options() -> dict[str, str]:
+    """:data:`CPU_OPTIONS`, or none where this version of XLA no longer has them."""
+    try:
+        jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(0).compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return {}
+    return CPU_OPTIONS

@@ -1,0 +1,141 @@
+"""Which convolutions a CPU does faster in another way than XLA's own.
+
+XLA's convolutions on a CPU are near the machine's limit where channels are many and the input is
+read forwards. They fall behind in gradients of kernels, at inputs spread out with zeros (gradients
+of strided convolutions) and with few channels, and they save no multiplications.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jax_inpaint.compilation.blocks import blocked_kernel_gradient
+from jax_inpaint.compilation.columns import grouped_columns_convolution
+from jax_inpaint.compilation.direct import Padding
+from jax_inpaint.compilation.phases import spread_convolution
+from jax_inpaint.compilation.winograd import winograd_convolution, winograd_kernel_gradient
+
+Pair = tuple[int, int]
+ONES = (1, 1)
+
+
+class Geometry(NamedTuple):
+    """Steps of the window, borders of zeros, and what input and kernel are spread out by."""
+
+    stride: Pair
+    padding: Padding
+    spread: Pair
+    dilation: Pair
+
+
+def rewrite_convolution(
+    x: Array,
+    kernel: Array,
+    *,
+    window_strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int],
+    rhs_dilation: Sequence[int],
+    dimension_numbers: Any,
+    feature_group_count: int,
+    batch_group_count: int,
+    **_: Any,
+) -> Array | None:
+    """A ``conv_general_dilated`` of any layout in the fastest way; None: leave it as it is."""
+    if (
+        len(window_strides) != 2
+        or feature_group_count != 1
+        or batch_group_count != 1
+        or not x.dtype == kernel.dtype == jnp.float32
+    ):
+        return None
+    batch, feature, *space = dimension_numbers.lhs_spec
+    out, into, *window = dimension_numbers.rhs_spec
+    geometry = Geometry(
+        (window_strides[0], window_strides[1]),
+        (padding[0], padding[1]),
+        (lhs_dilation[0], lhs_dilation[1]),
+        (rhs_dilation[0], rhs_dilation[1]),
+    )
+    y = _convolve(
+        x.transpose(batch, *space, feature), kernel.transpose(*window, into, out), geometry
+    )
+    if y is None:
+        return None
+    batch, feature, *space = dimension_numbers.out_spec
+    places = [batch, *space, feature]  # of b, h, w, c in the result
+    return y.transpose([places.index(axis) for axis in range(4)])
+
+
+def _convolve(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], geometry: Geometry
+) -> Float[Array, "b p q o"] | None:
+    stride, padding, spread, dilation = geometry
+    size = _output_size(x, kernel, geometry)
+    window, channels = kernel.shape[:2], kernel.shape[2:]
+    if spread == ONES and max(size) < min(window):
+        # What comes out is smaller than the window: it is the gradient of a kernel, examples in
+        # place of channels. The window is spread out by the convolution's stride, and moves by
+        # its dilation.
+        x, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
+        y = _kernel_gradient(x, gradient, size, Geometry(dilation, padding, ONES, stride))
+        return None if y is None else y.transpose(2, 0, 1, 3)
+    if spread == (2, 2) and stride == dilation == ONES:
+        return spread_convolution(x, kernel, padding, 2)
+    if stride != ONES or spread != ONES:
+        return None
+    if _suits_winograd(window, channels, size, dilation, tile=2):
+        return winograd_convolution(x, kernel, padding, dilation[0])
+    if dilation == ONES and min(window) > 1 and min(size) >= 32:
+        if channels[1] <= 8:
+            return grouped_columns_convolution(x, kernel, padding, 4)
+        if channels[0] <= 8:
+            return grouped_columns_convolution(x, kernel, padding, 2)
+    return None
+
+
+def _kernel_gradient(
+    x: Float[Array, "b h w c"],
+    gradient: Float[Array, "b p q o"],
+    window: Pair,
+    geometry: Geometry,
+) -> Float[Array, "k l c o"] | None:
+    stride, padding, _, dilation = geometry
+    channels, size = (x.shape[3], gradient.shape[3]), gradient.shape[1:3]
+    if stride == ONES and _suits_winograd(window, channels, size, dilation, tile=4):
+        return winograd_kernel_gradient(x, gradient, padding, dilation[0])
+    if min(size) >= 64:
+        return blocked_kernel_gradient(x, gradient, window, padding, stride, dilation)
+    return None
+
+
+def _suits_winograd(
+    window: Sequence[int],
+    channels: Sequence[int],
+    size: Sequence[int],
+    dilation: Pair,
+    tile: int,
+) -> bool:
+    """3x3, enough channels to outweigh the additions, tiles that don't reach far beyond."""
+    step = tile * dilation[0]
+    covered = [-(-n // step) * step for n in size]
+    return (
+        tuple(window) == (3, 3)
+        and dilation[0] == dilation[1]
+        and min(channels) >= 48
+        and channels[0] * channels[1] >= 96 * 96
+        and covered[0] * covered[1] <= 1.3 * size[0] * size[1]
+        and min(size) >= 16
+    )
+
+
+def _output_size(x: Array, kernel: Array, geometry: Geometry) -> Pair:
+    height, width = (
+        ((n - 1) * spread + 1 + sum(padding) - (k - 1) * dilation - 1) // stride + 1
+        for n, k, stride, padding, spread, dilation in zip(
+            x.shape[1:3], kernel.shape[:2], *geometry, strict=True
+        )
+    )
+    return height, width

@@ -1,0 +1,206 @@
+"""Rewritten convolutions against XLA's own, forward and as gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_inpaint.compilation import compile_for
+from jax_inpaint.compilation.blocks import blocked_kernel_gradient
+from jax_inpaint.compilation.columns import grouped_columns_convolution
+from jax_inpaint.compilation.direct import direct_convolution
+from jax_inpaint.compilation.phases import spread_convolution
+from jax_inpaint.compilation.rewriting import rewrite
+from jax_inpaint.compilation.winograd import winograd_convolution, winograd_kernel_gradient
+
+
+def normal(seed, *shape):
+    return jax.random.normal(jax.random.key(seed), shape)
+
+
+def assert_close(result, expected, error=2e-6):
+    assert result.shape == expected.shape
+    assert np.abs(result - expected).max() <= error * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("size", [(8, 8), (12, 7), (5, 16), (1, 3)])
+def test_winograd_is_a_convolution(size, dilation, tile):
+    x, kernel = normal(0, 2, *size, 5), normal(1, 3, 3, 5, 4)
+    padding = ((dilation, dilation), (2 * dilation, 0))
+    result = winograd_convolution(x, kernel, padding, dilation, tile)
+    expected = direct_convolution(x, kernel, padding, dilation=(dilation, dilation))
+    assert_close(result, expected, {2: 2e-6, 4: 3e-5}[tile])
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("size", [(8, 8), (12, 7), (1, 3)])
+def test_winograd_kernel_gradient_is_the_gradient(size, dilation, tile):
+    x, kernel = normal(0, 2, *size, 5), normal(1, 3, 3, 5, 4)
+    padding = ((dilation, dilation), (0, 2 * dilation))
+    y, vjp = jax.vjp(
+        lambda kernel: direct_convolution(x, kernel, padding, dilation=(dilation, dilation)), kernel
+    )
+    gradient = normal(2, *y.shape)
+    result = winograd_kernel_gradient(x, gradient, padding, dilation, tile)
+    assert_close(result, vjp(gradient)[0], {2: 2e-6, 4: 3e-5}[tile])
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation"), [(3, 1, 1), (5, 2, 1), (3, 1, 2), (2, 3, 2)]
+)
+@pytest.mark.parametrize("rows", [1, 4, 8])
+def test_blocked_kernel_gradient_is_the_gradient(size, stride, dilation, rows):
+    x, kernel = normal(0, 2, 17, 12, 3), normal(1, size, size, 3, 4)
+    settings = ((1, 2), (2, 1)), (stride, stride), (dilation, dilation)
+    y, vjp = jax.vjp(lambda kernel: direct_convolution(x, kernel, *settings), kernel)
+    gradient = normal(2, *y.shape)
+    result = blocked_kernel_gradient(x, gradient, (size, size), *settings, rows=rows)
+    assert_close(result, vjp(gradient)[0])
+
+
+@pytest.mark.parametrize(
+    ("size", "padding", "spread"),
+    [
+        (5, ((3, 4), (3, 3)), 2),
+        (3, ((1, 2), (0, 0)), 2),
+        (4, ((0, 1), (5, 2)), 3),
+        (1, ((0, 1), (0, 0)), 2),
+    ],
+)
+def test_convolution_of_spread_pixels_is_worked_out_by_phases(size, padding, spread):
+    x, kernel = normal(0, 2, 6, 5, 3), normal(1, size, size, 3, 4)
+    expected = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        padding,
+        lhs_dilation=(spread, spread),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    assert_close(spread_convolution(x, kernel, padding, spread), expected)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+@pytest.mark.parametrize("width", [8, 9, 11])
+def test_grouped_columns_are_a_convolution(width, columns):
+    x, kernel = normal(0, 2, 6, width, 3), normal(1, 3, 5, 3, 2)
+    padding = ((1, 1), (2, 3))
+    result = grouped_columns_convolution(x, kernel, padding, columns)
+    assert_close(result, direct_convolution(x, kernel, padding))
+
+
+# Window, stride, dilation, channels in and out, size: each way of the rewriting, and XLA's.
+LAYERS = [
+    (3, 1, 1, 96, 96, 16),
+    (3, 1, 2, 48, 192, 32),
+    (3, 1, 16, 96, 96, 16),
+    (3, 1, 1, 12, 3, 64),
+    (5, 1, 1, 5, 24, 64),
+    (3, 2, 1, 24, 24, 128),
+    (5, 2, 1, 16, 16, 16),
+    (3, 1, 1, 24, 24, 64),
+    (3, 1, 1, 8, 8, 2),
+    (1, 1, 1, 8, 8, 16),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_rewriting_changes_a_layer_and_its_gradients_by_rounding_only(layer, padding):
+    window, stride, dilation, into, out, size = layer
+    if padding == "VALID" and (window - 1) * dilation >= size:
+        pytest.skip("nothing would come out")
+
+    def convolve(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            padding,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+    def results(x, kernel, gradient):
+        y, vjp = jax.vjp(convolve, x, kernel)
+        return y, vjp(gradient)
+
+    x, kernel = normal(0, 2, size, size, into), normal(1, window, window, into, out)
+    gradient = normal(2, *jax.eval_shape(convolve, x, kernel).shape)
+    for result, expected in zip(
+        jax.tree.leaves(jax.jit(rewrite(results))(x, kernel, gradient)),
+        jax.tree.leaves(results(x, kernel, gradient)),
+        strict=True,
+    ):
+        assert_close(result, expected, 3e-5)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW", "CHWN", "HWNC", "CNWH"])
+def test_any_layout_is_rewritten(layout):
+    x, kernel = normal(0, 2, 16, 16, 96), normal(1, 3, 3, 96, 96)
+    expected = direct_convolution(x, kernel, ((1, 1), (1, 1)))
+
+    def convolve(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=(layout, "OHWI", layout)
+        )
+
+    x = x.transpose(["NHWC".index(axis) for axis in layout])
+    kernel = kernel.transpose(3, 0, 1, 2)
+    rewritten = jax.make_jaxpr(rewrite(convolve))(x, kernel)
+    assert "conv_general_dilated" not in str(rewritten)
+    result = jax.jit(rewrite(convolve))(x, kernel)
+    assert_close(result.transpose([layout.index(axis) for axis in "NHWC"]), expected)
+
+
+def test_other_convolutions_stay():
+    def convolve(x, kernel, **settings):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), **settings
+        )
+
+    x, kernel = normal(0, 1, 16, 16, 96), normal(1, 3, 3, 96, 96)
+    for function, *arguments in (
+        (convolve, x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)),
+        (lambda x, kernel: convolve(x, kernel, feature_group_count=2), x, kernel[:, :, :48]),
+    ):
+        rewritten = rewrite(function)
+        assert str(jax.make_jaxpr(rewritten)(*arguments)).count("conv_general_dilated") == 1
+        np.testing.assert_array_equal(rewritten(*arguments), function(*arguments))
+    lines = jax.lax.conv_general_dilated(normal(0, 1, 4, 16), normal(1, 4, 4, 3), (1,), "SAME")
+    np.testing.assert_array_equal(
+        rewrite(lambda x, k: jax.lax.conv_general_dilated(x, k, (1,), "SAME"))(
+            normal(0, 1, 4, 16), normal(1, 4, 4, 3)
+        ),
+        lines,
+    )
+
+
+def test_a_rewritten_function_keeps_its_trees_and_custom_functions():
+    def function(tree, *, scale):
+        return {"relu": jax.nn.relu(tree["x"]) * scale, "same": tree["x"], "two": 2}
+
+    x = normal(0, 3, 4)
+    result = jax.jit(rewrite(function))({"x": x}, scale=2.0)
+    np.testing.assert_array_equal(result["relu"], np.maximum(x, 0) * 2)
+    np.testing.assert_array_equal(result["same"], x)
+    assert result["two"] == 2
+
+
+def test_large_sums_over_all_but_the_channels_are_products():
+    x = normal(0, 4, 64, 64, 12)
+    total = rewrite(lambda x: x.sum((0, 1, 2)))
+    assert "dot_general" in str(jax.make_jaxpr(total)(x))
+    np.testing.assert_allclose(total(x), np.asarray(x, np.float64).sum((0, 1, 2)), atol=1e-3)
+
+
+def test_compiled_for_one_cpu_it_is_rewritten_and_for_several_not():
+    x, kernel = normal(0, 1, 16, 16, 96), normal(1, 3, 3, 96, 96)
+    convolve = lambda x, kernel: direct_convolution(x, kernel, ((1, 1), (1, 1)))  # noqa: E731
+    one = compile_for(jax.devices("cpu")[:1], convolve).lower(x, kernel).as_text()
+    several = compile_for(jax.devices("cpu")[:2], convolve).lower(x, kernel).as_text()
+    assert "stablehlo.convolution" not in one
+    assert "stablehlo.convolution" in several
