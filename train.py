@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jax_inpaint.compilation.cache import keep_compiled_programs
 from jax_inpaint.config import Config, ConfigError, parse_command_line
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
@@ -30,6 +31,7 @@ QUICKSTART = Path(__file__).parent / "configs" / "quickstart.py"
 def main() -> int:
     """Trains as the command line says; returns the exit status."""
     config = parse_command_line(sys.argv[1:], QUICKSTART, __doc__)
+    keep_compiled_programs()
     with StopRequest() as stop:
         try:
             finished = run(config, stop)

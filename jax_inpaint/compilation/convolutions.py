@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.compilation.blocks import blocked_kernel_gradient
 from jax_inpaint.compilation.columns import grouped_columns_convolution
 from jax_inpaint.compilation.direct import Padding
-from jax_inpaint.compilation.phases import spread_convolution
+from jax_inpaint.compilation.phases import spread_convolution, strided_kernel_gradient
 from jax_inpaint.compilation.winograd import winograd_convolution, winograd_kernel_gradient
 
 Pair = tuple[int, int]
@@ -106,6 +106,12 @@ def _kernel_gradient(
     channels, size = (x.shape[3], gradient.shape[3]), gradient.shape[1:3]
     if stride == ONES and _suits_winograd(window, channels, size, dilation, tile=4):
         return winograd_kernel_gradient(x, gradient, padding, dilation[0])
+    if (
+        (stride, dilation) == ((2, 2), ONES)
+        and 5 <= min(window) <= max(window) <= 6
+        and _suits_winograd((3, 3), (4 * channels[0], channels[1]), size, ONES, tile=4)
+    ):
+        return strided_kernel_gradient(x, gradient, window, padding)
     if min(size) >= 64:
         return blocked_kernel_gradient(x, gradient, window, padding, stride, dilation)
     return None

@@ -1,10 +1,11 @@
-"""Convolutions of an input spread out with zeros, without multiplying the zeros."""
+"""Convolutions with a stride, and their gradients, as convolutions without one."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jax_inpaint.compilation.direct import Padding, direct_convolution
+from jax_inpaint.compilation.winograd import winograd_kernel_gradient
 
 
 def spread_convolution(
@@ -44,3 +45,29 @@ def spread_convolution(
     y = jnp.stack(rows, 2)
     y = y.reshape(x.shape[0], counts[0] * spread, counts[1] * spread, -1)
     return jax.lax.slice_in_dim(jax.lax.slice_in_dim(y, 0, size[0], axis=1), 0, size[1], axis=2)
+
+
+def strided_kernel_gradient(
+    x: Float[Array, "b h w c"],
+    gradient: Float[Array, "b p q o"],
+    kernel_size: tuple[int, int],
+    padding: Padding,
+) -> Float[Array, "k l c o"]:
+    """Gradient of a convolution at stride 2 with respect to a kernel of up to 6x6.
+
+    With every 2x2 pixels in one pixel's place, it is a 3x3 convolution at stride 1, whose kernel
+    has four times the channels, and Winograd's method applies.
+    """
+    batch, *_, channels = x.shape
+    rows, columns = (n + 2 for n in gradient.shape[1:3])
+    borders = [
+        (before, 2 * blocks - n - before, 0)
+        for blocks, n, (before, _) in zip((rows, columns), x.shape[1:3], padding, strict=True)
+    ]
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *borders, (0, 0, 0)])
+    x = x.reshape(batch, rows, 2, columns, 2, channels).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(batch, rows, columns, 4 * channels)
+    kernel = winograd_kernel_gradient(x, gradient, ((0, 0), (0, 0)))
+    kernel = kernel.reshape(3, 3, 2, 2, channels, -1).transpose(0, 2, 1, 3, 4, 5)
+    height, width = kernel_size
+    return kernel.reshape(6, 6, channels, -1)[:height, :width]

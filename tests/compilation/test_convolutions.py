@@ -9,7 +9,7 @@ from jax_inpaint.compilation import compile_for
 from jax_inpaint.compilation.blocks import blocked_kernel_gradient
 from jax_inpaint.compilation.columns import grouped_columns_convolution
 from jax_inpaint.compilation.direct import direct_convolution
-from jax_inpaint.compilation.phases import spread_convolution
+from jax_inpaint.compilation.phases import spread_convolution, strided_kernel_gradient
 from jax_inpaint.compilation.rewriting import rewrite
 from jax_inpaint.compilation.winograd import winograd_convolution, winograd_kernel_gradient
 
@@ -83,6 +83,16 @@ def test_convolution_of_spread_pixels_is_worked_out_by_phases(size, padding, spr
     assert_close(spread_convolution(x, kernel, padding, spread), expected)
 
 
+@pytest.mark.parametrize("size", [5, 6])
+@pytest.mark.parametrize("padding", [((1, 2), (2, 1)), ((0, 0), (0, 1)), ((3, 3), (2, 2))])
+def test_strided_kernel_gradient_is_the_gradient(size, padding):
+    x, kernel = normal(0, 2, 16, 13, 3), normal(1, size, size, 3, 4)
+    y, vjp = jax.vjp(lambda kernel: direct_convolution(x, kernel, padding, (2, 2)), kernel)
+    gradient = normal(2, *y.shape)
+    result = strided_kernel_gradient(x, gradient, (size, size), padding)
+    assert_close(result, vjp(gradient)[0], 3e-5)
+
+
 @pytest.mark.parametrize("columns", [1, 2, 4])
 @pytest.mark.parametrize("width", [8, 9, 11])
 def test_grouped_columns_are_a_convolution(width, columns):
@@ -101,6 +111,7 @@ LAYERS = [
     (5, 1, 1, 5, 24, 64),
     (3, 2, 1, 24, 24, 128),
     (5, 2, 1, 16, 16, 16),
+    (5, 2, 1, 32, 96, 32),
     (3, 1, 1, 24, 24, 64),
     (3, 1, 1, 8, 8, 2),
     (1, 1, 1, 8, 8, 16),

@@ -1,0 +1,59 @@
+"""How long the first step of a run waits for the compiler: from nothing, and from the cache.
+
+python -m benchmarks.compilation quickstart
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from benchmarks.experiments import CONFIGS, Device, deepfillv2
+from benchmarks.measure import Figure, single
+from benchmarks.processes import measured_alone
+from jax_inpaint.config import load_config
+from jax_inpaint.training.parallel import device_mesh, sharded_step
+from jax_inpaint.training.schedule import phase_at
+from jax_inpaint.training.state import init_state
+
+EXPERIMENTS = {
+    "quickstart": lambda: load_config(CONFIGS / "quickstart.py"),
+    "deepfillv2": lambda: deepfillv2(2),
+}
+
+
+def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
+    """Seconds to trace and compile a step, each in a new process."""
+    del device, repeats, compiled
+    for name, title in {
+        "quickstart": "quickstart, 64x64, batch 4",
+        "deepfillv2": "DeepFillv2, 256x256, batch 2",
+    }.items():
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {
+                "JAX_COMPILATION_CACHE_DIR": folder,
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            }
+            for state in ("from nothing", "from the cache"):
+                seconds = measured_alone("compilation", name, environment=environment)
+                yield single("compile", f"{title}: step, {state}", seconds, "s")
+
+
+def seconds_to_compile(name: str) -> float:
+    """Tracing and compiling the step of an experiment."""
+    config = EXPERIMENTS[name]()
+    state = jax.eval_shape(lambda: init_state(config))
+    shape = (config.train.batch_size, *config.data.size, 3)
+    batch = {"image": jax.ShapeDtypeStruct(shape, np.uint8)}
+    started = time.perf_counter()
+    step = sharded_step(config, phase_at(config.objective, 0), device_mesh())
+    step.lower(state, batch, {}).compile()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    print(seconds_to_compile(sys.argv[1]))

@@ -1,0 +1,42 @@
+"""Memory of fills and training steps by size.
+
+python -m benchmarks.memory fill 1024
+"""
+
+import resource
+import sys
+from collections.abc import Iterator
+
+import jax
+
+from benchmarks.experiments import Device, deepfillv2, example, picture
+from benchmarks.fill import our_fill
+from benchmarks.measure import Figure, single, wait
+from benchmarks.processes import measured_alone
+from benchmarks.step import our_step
+
+
+def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
+    """Peaks of fills from 512 to 2048 and of a step at 512, each in a new process."""
+    del repeats, compiled
+    kind = "device memory" if device == "gpu" else "resident memory"
+    for what, size in (("fill", 512), ("fill", 1024), ("fill", 2048), ("step", 512)):
+        title = f"{what} {size}x{size}, batch 1: peak {kind}"
+        yield single("memory", title, measured_alone("memory", what, str(size)), "GB")
+
+
+def peak(what: str, size: int) -> float:
+    """GB on the device, or of this process where the device is a CPU."""
+    if what == "fill":
+        fill, params = our_fill("float32")
+        wait(fill(params, *picture(1, size)))
+    else:
+        wait(our_step(deepfillv2(1), example(1, size))())
+    statistics = jax.local_devices()[0].memory_stats()
+    if statistics:
+        return statistics["peak_bytes_in_use"] / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    print(peak(sys.argv[1], int(sys.argv[2])))
