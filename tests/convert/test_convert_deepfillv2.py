@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.twin.network import GatedConv
 from jax_inpaint.convert import convert
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from tests.twins.agreement import assert_agreement, picture_and_mask
-from tests.twins.deepfillv2 import GatedConv, SameNetwork, SymmetricNetwork
+from tests.twins.deepfillv2 import SameNetwork, SymmetricNetwork
 from tests.twins.tensorflow_checkpoint import write_checkpoint
 from tests.twins.torch_arrays import from_torch, randomize, to_torch
 
@@ -32,12 +33,6 @@ REST = {
 }
 
 
-def feed(picture, mask):
-    known = picture * (1 - mask)
-    channels = np.concatenate([known, np.ones_like(mask), mask], axis=-1)
-    return to_torch(channels), to_torch(mask)
-
-
 def calibrate(network, picture, mask):
     """Scales filters so that features neither fade nor explode, and colours have contrast."""
 
@@ -52,7 +47,7 @@ def calibrate(network, picture, mask):
     layers = [module for module in network.modules() if isinstance(module, GatedConv)]
     hooks = [layer.register_forward_hook(scale) for layer in layers]
     with torch.no_grad():
-        network(*feed(picture, mask))
+        network(to_torch(picture), to_torch(mask))
     for hook in hooks:
         hook.remove()
 
@@ -85,7 +80,7 @@ def expected_outputs(kind, picture, mask, network=None):
     """Pictures of the twin, which is fed BGR where the official code does."""
     order = slice(None, None, -1 if kind == "official" else 1)
     with torch.no_grad():
-        outputs = (network or twin(kind))(*feed(picture[..., order], mask))
+        outputs = (network or twin(kind))(to_torch(picture[..., order]), to_torch(mask))
     return [from_torch(output)[..., order] for output in outputs]
 
 

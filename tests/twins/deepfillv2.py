@@ -2,7 +2,8 @@
 
 ``SameNetwork`` has the layers, names and padding of the official code and of the port's
 ``networks_tf.py``, which differ in how the attention is fed; ``SymmetricNetwork`` is the port's
-``networks.py``. ``cnum`` is theirs, twice our width. All take one picture at a time.
+``networks.py``. ``cnum`` is theirs, twice our width. All take one picture at a time, since the
+attention is written as they write it: a convolution whose filters are the picture's patches.
 """
 
 import numpy as np
@@ -10,51 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-
-def same(size: int, kernel: int, stride: int, rate: int) -> tuple[int, int]:
-    """Zeros before and behind, as TensorFlow's SAME."""
-    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * rate + 1 - size, 0)
-    return total // 2, total - total // 2
-
-
-class GatedConv(nn.Module):
-    """``activation=None`` is a plain convolution to colours."""
-
-    def __init__(self, inputs, outputs, kernel=3, stride=1, rate=1, activation=functional.elu):
-        super().__init__()
-        self.activation = activation
-        filters = 2 * outputs if activation else outputs
-        self.conv = nn.Conv2d(inputs, filters, kernel, stride, dilation=rate)
-        self.reach = rate * (kernel - 1) // 2
-        self.symmetric = False
-
-    def forward(self, x):
-        (kernel, _), (stride, _), (rate, _) = (
-            self.conv.kernel_size,
-            self.conv.stride,
-            self.conv.dilation,
-        )
-        if self.symmetric:
-            borders = [self.reach] * 4
-        else:
-            borders = [
-                *same(x.shape[3], kernel, stride, rate),
-                *same(x.shape[2], kernel, stride, rate),
-            ]
-        x = self.conv(functional.pad(x, borders))
-        if self.activation is None:
-            return x
-        features, gate = x.chunk(2, dim=1)
-        return self.activation(features) * torch.sigmoid(gate)
-
-
-class GatedUpsample(nn.Module):
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.conv = GatedConv(inputs, outputs)
-
-    def forward(self, x):
-        return self.conv(functional.interpolate(x, scale_factor=2, mode="nearest"))
+from benchmarks.twin.network import GatedConv, GatedUpsample, Generator
 
 
 def shrink(x, divisor: int, align_corners: bool):
@@ -106,75 +63,12 @@ class ContextualAttention(nn.Module):
         return functional.conv_transpose2d(weights, pasted, stride=2, padding=1) / 4
 
 
-class SameNetwork(nn.Module):
+class SameNetwork(Generator):
     """Official: ``fuse=True, two_steps=True``; the port's ``networks_tf.py``: both False."""
 
     def __init__(self, cnum=48, channels=5, fuse=True, two_steps=True):
-        super().__init__()
-        half, double = cnum // 2, 2 * cnum
-
-        def add(name, *arguments, **settings):
-            layer = GatedUpsample if name.endswith("_upsample") else GatedConv
-            self.add_module(name, layer(*arguments, **settings))
-
-        def dilated(prefix):
-            for number, rate in ((7, 2), (8, 4), (9, 8), (10, 16)):
-                add(f"{prefix}conv{number}_atrous", double, double, rate=rate)
-
-        def decoder(prefix):
-            add(f"{prefix}conv12", double, double)
-            add(f"{prefix}conv13_upsample", double, cnum)
-            add(f"{prefix}conv14", cnum, cnum)
-            add(f"{prefix}conv15_upsample", cnum, half)
-            add(f"{prefix}conv16", half, cnum // 4)
-            add(f"{prefix}conv17", cnum // 4, 3, activation=None)
-
-        add("conv1", channels, half, 5)
-        add("conv2_downsample", half, cnum, stride=2)
-        add("conv3", cnum, cnum)
-        add("conv4_downsample", cnum, double, stride=2)
-        add("conv5", double, double)
-        add("conv6", double, double)
-        dilated("")
-        add("conv11", double, double)
-        decoder("")
-
-        add("xconv1", 3, half, 5)
-        add("xconv2_downsample", half, half, stride=2)
-        add("xconv3", half, cnum)
-        add("xconv4_downsample", cnum, cnum, stride=2)
-        add("xconv5", cnum, double)
-        add("xconv6", double, double)
-        dilated("x")
-
-        add("pmconv1", 3, half, 5)
-        add("pmconv2_downsample", half, half, stride=2)
-        add("pmconv3", half, cnum)
-        add("pmconv4_downsample", cnum, double, stride=2)
-        add("pmconv5", double, double)
-        add("pmconv6", double, double, activation=functional.relu)
+        super().__init__(cnum // 2, channels)
         self.contextual_attention = ContextualAttention(True, fuse, two_steps)
-        add("pmconv9", double, double)
-        add("pmconv10", double, double)
-
-        add("allconv11", 4 * cnum, double)
-        decoder("all")
-
-    def _through(self, x, first, last):
-        names = [name for name, _ in self.named_children()]
-        for name in names[names.index(first) : names.index(last) + 1]:
-            x = getattr(self, name)(x)
-        return x
-
-    def forward(self, x, mask):
-        coarse = torch.tanh(self._through(x, "conv1", "conv17"))
-        pasted = coarse * mask + x[:, :3] * (1 - mask)
-        dilated = self._through(pasted, "xconv1", "xconv10_atrous")
-        attended = self._through(pasted, "pmconv1", "pmconv6")
-        attended = self.contextual_attention(attended, mask)
-        attended = self._through(attended, "pmconv9", "pmconv10")
-        x = self._through(torch.cat([dilated, attended], dim=1), "allconv11", "allconv17")
-        return coarse, torch.tanh(x)
 
     def tensorflow_variables(self) -> dict[str, np.ndarray]:
         """The official checkpoint's tensors: filters as height, width, in, out."""
@@ -232,7 +126,7 @@ class Coarse(Stage):
         self.down_block2 = Down(cnum, double, double)
         self.conv_bn1 = GatedConv(double, double)
         for number, rate in ((2, 2), (3, 4), (4, 8), (5, 16)):
-            self.add_module(f"conv_bn{number}", GatedConv(double, double, rate=rate))
+            self.add_module(f"conv_bn{number}", GatedConv(double, double, dilation=rate))
         self.add_decoder(double, cnum)
 
     def forward(self, x):
@@ -250,7 +144,7 @@ class Fine(Stage):
         self.conv_down_block2 = Down(cnum, double, cnum)
         self.conv_conv_bn1 = GatedConv(double, double)
         for number, rate in ((2, 2), (3, 4), (4, 8), (5, 16)):
-            self.add_module(f"conv_conv_bn{number}", GatedConv(double, double, rate=rate))
+            self.add_module(f"conv_conv_bn{number}", GatedConv(double, double, dilation=rate))
         self.ca_conv1 = GatedConv(3, half, 5)
         self.ca_down_block1 = Down(half, cnum, half)
         self.ca_down_block2 = Down(cnum, double, double)
@@ -280,8 +174,18 @@ class SymmetricNetwork(nn.Module):
         self.stage2 = Fine(cnum, buffer)
         for module in self.modules():
             if isinstance(module, GatedConv):
-                module.symmetric = True
+                c = module.conv
+                (size, _), (rate, _) = c.kernel_size, c.dilation
+                module.conv = nn.Conv2d(
+                    c.in_channels,
+                    c.out_channels,
+                    size,
+                    c.stride,
+                    padding=rate * (size - 1) // 2,
+                    dilation=rate,
+                )
 
-    def forward(self, x, mask):
-        coarse = self.stage1(x)
-        return coarse, self.stage2(coarse * mask + x[:, :3] * (1 - mask), mask)
+    def forward(self, image, mask):
+        known = image * (1 - mask)
+        coarse = self.stage1(torch.cat([known, torch.ones_like(mask), mask], dim=1))
+        return coarse, self.stage2(coarse * mask + known, mask)
