@@ -8,6 +8,7 @@ import jax
 
 from benchmarks import ceiling
 from benchmarks.experiments import (
+    CONFIGS,
     Device,
     count_torch,
     deepfillv2,
@@ -16,13 +17,16 @@ from benchmarks.experiments import (
     torch_forms,
 )
 from benchmarks.measure import OURS, Figure, compare
-from jax_inpaint.config import Config
+from jax_inpaint.config import Config, load_config
 from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
 from jax_inpaint.training.state import init_state
 
 
 def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
-    """Seconds a step at 256x256; on a GPU in bfloat16, in larger batches."""
+    """Seconds a step of the quickstart, and at 256x256; on a GPU in bfloat16, in larger batches."""
+    quickstart = load_config(CONFIGS / "quickstart.py")
+    ways = {OURS: our_step(quickstart, example(4, 64))}
+    yield from compare("step", "quickstart, 64x64, batch 4", ways, repeats)
     dtype = "bfloat16" if device == "gpu" else "float32"
     most = ceiling.best(ceiling.matrix_product(device, repeats, dtype))
     for batch in (16, 32, 64) if device == "gpu" else (2, 4):
