@@ -1,4 +1,4 @@
-"""The command line: ``jax-inpaint fill | explain | masks | convert``."""
+"""The command line: ``jax-inpaint fill | explain | masks | convert | plan``."""
 
 import sys
 from typing import Any
@@ -9,11 +9,14 @@ from jax_inpaint.commands.convert import Convert
 from jax_inpaint.commands.explain import Explain
 from jax_inpaint.commands.fill import Fill
 from jax_inpaint.commands.masks import Masks
+from jax_inpaint.commands.plan import Plan
+from jax_inpaint.compilation.cache import keep_compiled_programs
 from jax_inpaint.config import ConfigError
 from jax_inpaint.convert import ConvertError
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.images import ImageFileError
 from jax_inpaint.inference.inpainter import FillError
+from jax_inpaint.planning import PlanError
 from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.weights import WeightsError
 
@@ -22,6 +25,7 @@ COMMANDS: dict[str, Any] = {
     "explain": Explain,
     "masks": Masks,
     "convert": Convert,
+    "plan": Plan,
 }
 
 USER_ERRORS = (
@@ -30,6 +34,7 @@ USER_ERRORS = (
     DataError,
     FillError,
     ImageFileError,
+    PlanError,
     TensorFileError,
     WeightsError,
 )
@@ -42,6 +47,7 @@ def main() -> int:
         prog="jax-inpaint",
         description="Free-form image inpainting with GANs in JAX.",
     )
+    keep_compiled_programs()
     try:
         command.run()
     except USER_ERRORS as error:

@@ -1,0 +1,143 @@
+"""The training step, compiled for chips that are only described."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from jax_inpaint.config import Config
+from jax_inpaint.features.files import random_feature_params
+from jax_inpaint.losses.terms import feature_layers
+from jax_inpaint.planning.program import Exchange, estimated_cycles, exchanges
+from jax_inpaint.planning.topology import PlanError
+from jax_inpaint.training.parallel import sharded_step
+from jax_inpaint.training.state import init_state
+
+_MULTIPLE = 8  # images fill rows of registers eight at a time
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled step; everything is per chip, sizes are bytes."""
+
+    batch: int  # images
+    arguments: int  # the state and the batch
+    working: int  # activations kept for the gradients, and other intermediate results
+    code: int
+    flops: float  # as XLA counts them in the compiled program
+    cycles: int | None  # the compiler's estimate; of loops, one turn
+    exchanges: dict[str, Exchange]
+
+    @property
+    def memory(self) -> int:
+        """What the step needs at once; the new state takes the old one's place."""
+        return self.arguments + self.working + self.code
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """A batch for which the memory doesn't suffice."""
+
+    batch: int  # images per chip
+    memory: int  # bytes that it would need, at least
+
+
+def compile_step(config: Config, mesh: Mesh, batch: int) -> Program | TooLarge:
+    """Compiles a step in which all networks learn that do so in the last phase of a run.
+
+    Args:
+        config: the experiment; its own batch size plays no part.
+        mesh: the chips.
+        batch: images per chip.
+
+    Raises:
+        PlanError: if the compiler fails for another reason than memory.
+    """
+    phase = dataclasses.replace(config.objective.phases[-1], until=0)
+    step = sharded_step(config, phase, mesh)
+    lowered = step.lower(*described_arguments(config, batch * mesh.size))
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        needed = required_memory(str(error))
+        if needed is None:
+            raise PlanError(f"the step can't be compiled: {error}") from error
+        return TooLarge(batch, needed)
+    sizes = compiled.memory_analysis()
+    text = compiled.as_text()
+    return Program(
+        batch,
+        sizes.argument_size_in_bytes,
+        sizes.temp_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes,
+        sizes.generated_code_size_in_bytes,
+        compiled.cost_analysis()["flops"],
+        estimated_cycles(text),
+        exchanges(text),
+    )
+
+
+def described_arguments(config: Config, batch_size: int) -> tuple[Any, Any, Any]:
+    """Shapes of a step's arguments: state, batch, and parameters of feature networks."""
+    # init_state compiles with options, which JAX refuses inside a function that it traces.
+    with jax.disable_jit():
+        state = jax.eval_shape(lambda: init_state(config))
+    names = {"image": 3} | ({"mask": 1} if config.masks.kind == "folder" else {})
+    shape = (batch_size, *config.data.size)
+    batch = {name: jax.ShapeDtypeStruct((*shape, c), jnp.uint8) for name, c in names.items()}
+    features = {
+        network: jax.eval_shape(
+            lambda key, network=network: random_feature_params(network, key), jax.random.key(0)
+        )
+        for network in feature_layers(config.objective.terms)
+    }
+    return state, batch, features
+
+
+def required_memory(message: str) -> int | None:
+    """Bytes that a program would need, from the compiler's complaint; None if it is about others.
+
+    Example:
+        >>> required_memory("Ran out of memory in memory space hbm. Used 17.50G of 15.75G hbm.")
+        18790481920
+    """
+    if "RESOURCE_EXHAUSTED" not in message and "out of memory" not in message:
+        return None
+    sizes = re.findall(r"(?:Used |HLO temporaries \()([\d.]+)([KMGT]?)", message)
+    return max((int(float(size) * _UNITS[unit]) for size, unit in sizes), default=None)
+
+
+def next_batch(tried: Sequence[Program | TooLarge], available: int) -> int | None:
+    """Images per chip to try next in search of the largest batch that fits; None at its end.
+
+    Memory grows by nearly the same with each image, so that few are needed. They are multiples of
+    eight where eight fit, and far apart where many do.
+
+    Args:
+        tried: what has been compiled.
+        available: bytes of memory per chip.
+    """
+    fits = max((p for p in tried if isinstance(p, Program)), key=lambda p: p.batch, default=None)
+    fails = min((p for p in tried if isinstance(p, TooLarge)), key=lambda p: p.batch, default=None)
+    if fits:
+        fixed = fits.arguments + fits.code
+        expected = fits.batch * (available - fixed) / (fits.memory - fixed)
+        step = max(_MULTIPLE, _whole(fits.batch // 8))
+    else:
+        assert fails is not None
+        expected = fails.batch * available / fails.memory
+        step = 1
+    least = fits.batch + step if fits else 1
+    most = fails.batch - step if fails else math.inf
+    batch = _whole(int(min(expected, most)))
+    return batch if batch >= least else None
+
+
+def _whole(images: int) -> int:
+    return images // _MULTIPLE * _MULTIPLE or images
