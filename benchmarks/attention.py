@@ -1,4 +1,4 @@
-"""Contextual attention alone: tiled, dense, and in PyTorch."""
+"""Contextual attention alone, beside PyTorch's."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import jax
 from benchmarks.experiments import Device, picture, to_torch
 from benchmarks.measure import OURS, Figure, compare
 from jax_inpaint.compilation import compile_for
-from jax_inpaint.ops.attention import contextual_attention, dense_contextual_attention
+from jax_inpaint.ops.attention import contextual_attention
 
 
 def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
@@ -27,32 +27,27 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
         def ours(x: jax.Array, mask: jax.Array) -> jax.Array:
             return contextual_attention(x, x, mask)[0]
 
-        def dense(x: jax.Array, mask: jax.Array) -> jax.Array:
-            return dense_contextual_attention(x, x, mask)[0]
-
-        one, other = (compile_for(jax.local_devices()[:1], f) for f in (ours, dense))
+        attend = compile_for(jax.local_devices()[:1], ours)
         ways = {
-            OURS: lambda: one(x, mask),  # noqa: B023
-            "the same, dense": lambda: other(x, mask),  # noqa: B023
+            OURS: lambda: attend(x, mask),  # noqa: B023
             "PyTorch": torch.inference_mode()(lambda: theirs(*tensors)),  # noqa: B023
         }
         yield from compare("attention", f"picture of {size}x{size}: forward", ways, repeats)
         if size == 1024:
             continue
-        grad, grad_of_dense = (
-            compile_for(jax.local_devices()[:1], jax.grad(lambda x, m, f=f: (f(x, m) ** 2).sum()))
-            for f in (ours, dense)
+        gradient = compile_for(
+            jax.local_devices()[:1],
+            jax.grad(lambda x, mask: (ours(x, mask) ** 2).sum()),
         )
 
         def backward() -> torch.Tensor:
             leaf = tensors[0].requires_grad_()  # noqa: B023
             theirs(leaf, tensors[1]).square().sum().backward()  # noqa: B023
-            gradient, leaf.grad = leaf.grad, None
-            return gradient
+            result, leaf.grad = leaf.grad, None
+            return result
 
         ways = {
-            OURS: lambda: grad(x, mask),  # noqa: B023
-            "the same, dense": lambda: grad_of_dense(x, mask),  # noqa: B023
+            OURS: lambda: gradient(x, mask),  # noqa: B023
             "PyTorch": backward,
         }
         yield from compare("attention", f"picture of {size}x{size}: gradient", ways, repeats)
