@@ -1,13 +1,16 @@
-"""Contextual attention alone, beside PyTorch's."""
+"""Contextual attention alone: in tiles, as it is defined, and PyTorch's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import jax
 
 from benchmarks.experiments import Device, picture, to_torch
 from benchmarks.measure import OURS, Figure, compare
 from jax_inpaint.compilation import compile_for
-from jax_inpaint.ops.attention import contextual_attention
+from jax_inpaint.ops.attention import contextual_attention, dense_contextual_attention
+
+FORMS = {OURS: contextual_attention, "dense": dense_contextual_attention}
 
 
 def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
@@ -24,21 +27,11 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
         tensors = to_torch(x, device), to_torch(mask, device)
         theirs = ContextualAttention()
 
-        def ours(x: jax.Array, mask: jax.Array) -> jax.Array:
-            return contextual_attention(x, x, mask)[0]
-
-        attend = compile_for(jax.local_devices()[:1], ours)
-        ways = {
-            OURS: lambda: attend(x, mask),  # noqa: B023
-            "PyTorch": torch.inference_mode()(lambda: theirs(*tensors)),  # noqa: B023
-        }
+        ways = {form: partial(forward(form), x, mask) for form in FORMS}
+        ways["PyTorch"] = torch.inference_mode()(partial(theirs, *tensors))
         yield from compare("attention", f"picture of {size}x{size}: forward", ways, repeats)
         if size == 1024:
             continue
-        gradient = compile_for(
-            jax.local_devices()[:1],
-            jax.grad(lambda x, mask: (ours(x, mask) ** 2).sum()),
-        )
 
         def backward() -> torch.Tensor:
             leaf = tensors[0].requires_grad_()  # noqa: B023
@@ -46,8 +39,19 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
             result, leaf.grad = leaf.grad, None
             return result
 
-        ways = {
-            OURS: lambda: gradient(x, mask),  # noqa: B023
-            "PyTorch": backward,
-        }
+        ways = {form: partial(gradient(form), x, mask) for form in FORMS}
+        ways["PyTorch"] = backward
         yield from compare("attention", f"picture of {size}x{size}: gradient", ways, repeats)
+
+
+def forward(form: str) -> Callable[..., jax.Array]:
+    """Attended features from features and mask, compiled."""
+    return compile_for(jax.local_devices()[:1], lambda x, mask: FORMS[form](x, x, mask)[0])
+
+
+def gradient(form: str) -> Callable[..., jax.Array]:
+    """The gradient of the attended features' square, compiled."""
+    return compile_for(
+        jax.local_devices()[:1],
+        jax.grad(lambda x, mask: (FORMS[form](x, x, mask)[0] ** 2).sum()),
+    )

@@ -21,6 +21,10 @@ class GeneratorConfig(ABC):
     def build(self, axis_name: str | None = None) -> nn.Module:
         """The network. ``axis_name``: the mapped axis over which batch statistics are shared."""
 
+    def build_to_fill(self) -> nn.Module:
+        """The network at less cost where it can be had: same composite, no promise for the rest."""
+        return self.build()
+
     @property
     @abstractmethod
     def multiple(self) -> int:
@@ -32,7 +36,7 @@ class GeneratorConfig(ABC):
         return False
 
     def attention_memory(self, height: int, width: int) -> int:
-        """Bytes of what grows with the square of an image's area; none without attention."""
+        """Bytes that contextual attention takes in an image of this size; 0 without it."""
         del height, width
         return 0
 

@@ -35,7 +35,7 @@ class Inpainter:
     def __init__(self, config: GeneratorConfig, variables: Variables):
         self.config = config
         self._variables = jax.device_put(variables)
-        generator = config.build()
+        generator = config.build_to_fill()
 
         def fill(variables: Variables, image: jax.Array, mask: jax.Array) -> jax.Array:
             sketch = jnp.zeros_like(mask) if config.takes_sketch else None
@@ -126,7 +126,7 @@ def check_fillable(
     needed, available = config.attention_memory(*picture.size), _memory()
     if needed > available:
         multiple = config.multiple
-        side = multiple * int((available / config.attention_memory(multiple, multiple)) ** 0.25)
+        side = multiple * int((available / config.attention_memory(multiple, multiple)) ** 0.5)
         raise FillError(
             f"a picture of {_name(picture.size)} needs about {needed / 2**30:.3g} GiB for "
             f"contextual attention, this machine has {available / 2**30:.3g} GiB; scale it "

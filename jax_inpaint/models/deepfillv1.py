@@ -23,12 +23,14 @@ class DeepFillV1(nn.Module):
     Its table is that of :class:`~jax_inpaint.models.deepfillv2.DeepFillV2`, which followed it, with
     plain convolutions and ELU in place of gated ones. Both stages see five channels: colours, ones
     and the mask. Both end in a clip to [-1, 1], so that a pixel beyond it has no gradient.
+    ``only_hole`` is as there.
 
     Source: Yu et al., Generative Image Inpainting with Contextual Attention (2018), section 3, and
     the official code (v1.0.0).
     """
 
     width: int = 32
+    only_hole: bool = False
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -68,9 +70,9 @@ class DeepFillV1(nn.Module):
         coarse = CoarseNetwork(self.width, layers, name="coarse")(
             jnp.concatenate([known, *guide], axis=-1)
         )
-        refined, offsets = RefinementNetwork(self.width, layers, name="refinement")(
-            jnp.concatenate([coarse * mask + known, *guide], axis=-1), mask
-        )
+        refined, offsets = RefinementNetwork(
+            self.width, layers, only_hole=self.only_hole, name="refinement"
+        )(jnp.concatenate([coarse * mask + known, *guide], axis=-1), mask)
         return {
             "coarse": coarse,
             "refined": refined,
@@ -96,10 +98,14 @@ class DeepFillV1Config(GeneratorConfig):
         return 8
 
     def attention_memory(self, height: int, width: int) -> int:
-        """Every 8x8 block is compared with every other."""
+        """It compares blocks of 8x8 pixels."""
         return attention_memory(-(-height // 8) * -(-width // 8))
 
     def build(self, axis_name: str | None = None) -> DeepFillV1:
         """The network."""
         del axis_name
-        return DeepFillV1(self.width, jnp.dtype(self.compute_dtype))
+        return DeepFillV1(self.width, dtype=jnp.dtype(self.compute_dtype))
+
+    def build_to_fill(self) -> DeepFillV1:
+        """The network without attention that can't reach the hole."""
+        return self.build().clone(only_hole=True)

@@ -8,14 +8,15 @@ from typing import ClassVar, Literal, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Padding
 from jax_inpaint.layers.gated import GatedConv, GatedUpsample, ToImage
 from jax_inpaint.models.sizes import require_multiples
-from jax_inpaint.ops.attention import Resampling, attention_memory, contextual_attention
-from jax_inpaint.ops.resize import downsample_nearest
+from jax_inpaint.ops.attention import attention_memory, contextual_attention
+from jax_inpaint.ops.morphology import dilate
+from jax_inpaint.ops.resize import Resampling, downsample_nearest
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -68,6 +69,7 @@ class RefinementNetwork(nn.Module):
     resampling: Resampling = "align_corners"
     mask_steps: int = 2
     fuse: bool = True
+    only_hole: bool = False
 
     @nn.compact
     def __call__(
@@ -94,10 +96,13 @@ class RefinementNetwork(nn.Module):
         x = conv(4 * w, stride=2, name="pmconv4_downsample")(x)
         x = conv(4 * w, name="pmconv5")(x)
         x = conv(4 * w, activation=nn.relu, name="pmconv6")(x)
+        wanted = hole_is_near(mask) if self.only_hole else None
         # As official, the mask goes down by 4 here and by 2 in the attention: two roundings.
         if self.mask_steps == 2:
             mask = downsample_nearest(mask, x.shape[1], x.shape[2], self.resampling)
-        x, offsets = contextual_attention(x, x, mask, fuse=self.fuse, resampling=self.resampling)
+        x, offsets = contextual_attention(
+            x, x, mask, fuse=self.fuse, resampling=self.resampling, wanted=wanted
+        )
         x = conv(4 * w, name="pmconv9")(x)
         attended = conv(4 * w, name="pmconv10")(x)
 
@@ -109,6 +114,12 @@ class RefinementNetwork(nn.Module):
         x = upsample(w, name="allconv15_upsample")(x)
         x = conv(w // 2, name="allconv16")(x)
         return to_image(name="allconv17")(x), offsets
+
+
+def hole_is_near(mask: Mask) -> Bool[Array, "b h//8 w//8"]:
+    """Where attention can reach the hole: layers behind it see less than 5 blocks of 8x8 pixels."""
+    blocks = nn.max_pool(mask, (8, 8), strides=(8, 8))
+    return dilate(blocks, radius=5)[..., 0] > 0
 
 
 class DeepFillV2(nn.Module):
@@ -127,6 +138,9 @@ class DeepFillV2(nn.Module):
     ``mask_steps=1, fuse=False``; its ``states_pt`` need ``padding="symmetric"``,
     ``resampling="strided"``, ``mask_steps=1``.
 
+    ``only_hole`` leaves out attention that can't reach the hole: the composite stays the same, and
+    other outputs only near the hole.
+
     Source: Yu et al., Free-Form Image Inpainting with Gated Convolution (2019), section 3.3.
     """
 
@@ -136,6 +150,7 @@ class DeepFillV2(nn.Module):
     resampling: Resampling = "align_corners"
     mask_steps: int = 2
     fuse: bool = True
+    only_hole: bool = False
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -175,7 +190,13 @@ class DeepFillV2(nn.Module):
         )
         coarse = CoarseNetwork(self.width, layers, name="coarse")(x)
         refined, offsets = RefinementNetwork(
-            self.width, layers, self.resampling, self.mask_steps, self.fuse, name="refinement"
+            self.width,
+            layers,
+            self.resampling,
+            self.mask_steps,
+            self.fuse,
+            self.only_hole,
+            name="refinement",
         )(coarse * mask + known, mask)
         composite = refined * mask + known
         return {
@@ -213,7 +234,7 @@ class DeepFillV2Config(GeneratorConfig):
         return self.sketch
 
     def attention_memory(self, height: int, width: int) -> int:
-        """Every 8x8 block is compared with every other."""
+        """It compares blocks of 8x8 pixels."""
         return attention_memory(-(-height // 8) * -(-width // 8))
 
     def build(self, axis_name: str | None = None) -> DeepFillV2:
@@ -226,5 +247,9 @@ class DeepFillV2Config(GeneratorConfig):
             self.resampling,
             self.mask_steps,
             self.fuse,
-            jnp.dtype(self.compute_dtype),
+            dtype=jnp.dtype(self.compute_dtype),
         )
+
+    def build_to_fill(self) -> DeepFillV2:
+        """The network without attention that can't reach the hole."""
+        return self.build().clone(only_hole=True)

@@ -109,7 +109,7 @@ class AttentionUNetConfig(GeneratorConfig):
         return 16
 
     def attention_memory(self, height: int, width: int) -> int:
-        """Every 16x16 block is compared with every other."""
+        """It compares blocks of 16x16 pixels."""
         return attention_memory(-(-height // 16) * -(-width // 16))
 
     def build(self, axis_name: str | None = None) -> AttentionUNet:

@@ -10,7 +10,8 @@ import pytest
 from flax import traverse_util
 
 from jax_inpaint.config import from_dict, to_dict
-from jax_inpaint.models import DISCRIMINATORS, GENERATORS
+from jax_inpaint.models import DISCRIMINATORS, GENERATORS, deepfillv2
+from jax_inpaint.ops.attention import tiled
 
 
 def small(kind):
@@ -129,6 +130,23 @@ def test_parameters_stay_float32_where_it_computes_in_bfloat16(filled):
         assert outputs[name].dtype == jnp.float32, name
         difference = np.abs(outputs[name] - exact).mean()
         assert 0 < difference < 0.15 * np.std(exact), name
+
+
+def test_the_network_to_fill_with_gives_the_same_composite(filled, monkeypatch):
+    """With the smallest tiles, so that attention is left out wherever it may be."""
+    monkeypatch.setattr(tiled, "tile_shape", lambda h, w: (1, 1))
+    network = filled.config.build_to_fill()
+    if network == filled.network:
+        return
+    image = jax.random.uniform(jax.random.key(3), (1, 160, 192, 3), minval=-1, maxval=1)
+    mask = jnp.zeros((1, 160, 192, 1)).at[0, 72:88, 88:96].set(1)
+    outputs = jax.jit(network.apply)(filled.variables, image, mask)
+    monkeypatch.setattr(deepfillv2, "hole_is_near", lambda mask: mask[:, ::8, ::8, 0] < 2)
+    everywhere = jax.jit(network.apply)(filled.variables, image, mask)
+    np.testing.assert_array_equal(outputs["composite"], everywhere["composite"])
+    assert np.abs(outputs["refined"] - everywhere["refined"])[0, :16].max() > 1e-3
+    exact = jax.jit(filled.network.apply)(filled.variables, image, mask)
+    np.testing.assert_allclose(everywhere["refined"], exact["refined"], atol=1e-3)
 
 
 def test_sizes_that_do_not_fit_are_refused(filled):
