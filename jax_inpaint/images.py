@@ -59,12 +59,22 @@ class Picture:
 
     def rgb(self) -> Float32[np.ndarray, "h w 3"]:
         """The colours as float32 (H, W, 3) in [-1, 1]; transparency is left out."""
-        if self.mode == "CMYK":
-            colours = np.asarray(_to_pillow(self.pixels, "CMYK").convert("RGB"))
-        else:
-            colours = self.pixels[..., : 3 if self.mode.startswith("RGB") else 1]
+        colours = self._colours()
         half_range = np.float32(np.iinfo(colours.dtype).max / 2)
         return np.repeat(colours / half_range - 1, 3 // colours.shape[-1], axis=-1)
+
+    def rgb_uint8(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The same as uint8: colours of 8 bits as they are, those of 16 rounded."""
+        colours = self._colours()
+        if colours.dtype != np.uint8:
+            return to_uint8(self.rgb())
+        return np.ascontiguousarray(np.broadcast_to(colours, (*self.size, 3)))
+
+    def _colours(self) -> np.ndarray:
+        """One channel or three."""
+        if self.mode == "CMYK":
+            return np.asarray(_to_pillow(self.pixels, "CMYK").convert("RGB"))
+        return self.pixels[..., : 3 if self.mode.startswith("RGB") else 1]
 
     def filled(self, rgb: Float[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]) -> "Picture":
         """This picture with the pixels of ``hole`` (H, W) replaced by ``rgb`` (H, W, 3) in [-1, 1].
@@ -135,15 +145,15 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
 
 
 def _read_8_bit(image: Image.Image) -> tuple[np.ndarray, str]:
-    upright = ImageOps.exif_transpose(image)
-    mode = _CONVERTED.get(upright.mode, upright.mode)
-    if "transparency" in upright.info and mode in ("L", "RGB"):
+    ImageOps.exif_transpose(image, in_place=True)
+    mode = _CONVERTED.get(image.mode, image.mode)
+    if "transparency" in image.info and mode in ("L", "RGB"):
         mode += "A"
     if mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
         raise ImageFileError(
-            f"pictures with {upright.mode} pixels aren't supported; save it as grey or RGB first"
+            f"pictures with {image.mode} pixels aren't supported; save it as grey or RGB first"
         )
-    return np.asarray(upright if upright.mode == mode else upright.convert(mode)), mode
+    return np.asarray(image if image.mode == mode else image.convert(mode)), mode
 
 
 def check_writable(path: str | os.PathLike[str], picture: Picture, force: bool = False) -> None:

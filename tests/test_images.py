@@ -603,6 +603,14 @@ def test_rgb_spans_minus_one_to_one_and_goes_back_exactly(mode, dtype):
     assert np.array_equal(black.filled(rgb, everywhere).pixels, pixels)
 
 
+@pytest.mark.parametrize(("mode", "dtype"), KINDS)
+def test_colours_as_uint8_are_those_of_rgb(mode, dtype):
+    picture = Picture(noise(13, 22, mode, dtype), mode)
+    colours = picture.rgb_uint8()
+    assert colours.flags.c_contiguous
+    assert np.array_equal(colours, to_uint8(picture.rgb()))
+
+
 def test_cmyk_is_seen_and_filled_in_its_own_colours():
     paper_ink = np.array([[[0, 0, 0, 0], [0, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)
     picture = Picture(paper_ink, "CMYK")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from jax_inpaint.config import DataConfig
-from jax_inpaint.images import SUFFIXES, ImageFileError, read_picture, to_uint8
+from jax_inpaint.images import SUFFIXES, ImageFileError, read_picture
 
 Split = Literal["train", "validation"]
 
@@ -159,7 +159,7 @@ class FolderSource:
         return len(self.files)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return to_uint8(read_picture(self.root / self.files[index]).rgb())
+        return read_picture(self.root / self.files[index]).rgb_uint8()
 
     def name(self, index: int) -> str:
         """The path below the folder."""
@@ -212,7 +212,8 @@ def _photographs(directory: str, split: Split) -> ImageSource:
             f"the photographs can't be prepared ({error}); set data.directory to a folder that can "
             "be written to"
         ) from error
-    return TFDSSource(builder.as_data_source(split=split), "image", "photographs")
+    # So few are decoded once: that takes longer than all else that happens to them.
+    return TFDSSource(list(builder.as_data_source(split=split)), "image", "photographs")
 
 
 def _tfds(name: str, directory: str, split: str) -> ImageSource:

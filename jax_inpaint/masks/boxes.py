@@ -9,8 +9,11 @@ from jaxtyping import Array, PRNGKeyArray
 from jax_inpaint.config import MaskConfig
 from jax_inpaint.masks.drawing import (
     Mask,
+    Spans,
     between,
+    box_spans,
     draw_boxes,
+    draw_spans,
     pixel_scale,
     uniforms,
     whole_between,
@@ -34,6 +37,11 @@ def box_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> 
 
     Source: official DeepFillv2 ``random_bbox`` and ``bbox2mask``.
     """
+    return draw_spans([one_box(key, height, width, config)], height, width)
+
+
+def one_box(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Spans:
+    """What :func:`box_mask` draws."""
     keys = jax.random.split(key, 4)
 
     def side(
@@ -51,7 +59,7 @@ def box_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> 
 
     rows = side(keys[0], keys[1], height, config.box_size[0])
     columns = side(keys[2], keys[3], width, config.box_size[1])
-    return draw_boxes(rows, columns, height, width)
+    return box_spans(rows, columns, height, width)
 
 
 def boxes_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:

@@ -7,16 +7,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jax_inpaint.config import MaskConfig
-from jax_inpaint.masks.boxes import box_mask
-from jax_inpaint.masks.drawing import Mask, draw_strokes, flip_randomly, pixel_scale
+from jax_inpaint.masks.boxes import one_box
+from jax_inpaint.masks.drawing import Mask, Spans, draw_spans, pixel_scale, stroke_spans
 
 
 def union_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
     """Box or brush: what DeepFillv2 trains with."""
     box_key, brush_key = jax.random.split(key)
-    return jnp.maximum(
-        box_mask(box_key, height, width, config), brush_mask(brush_key, height, width, config)
-    )
+    box = one_box(box_key, height, width, config)
+    return draw_spans([box, _strokes(brush_key, height, width, config)], height, width)
 
 
 def brush_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
@@ -26,9 +25,15 @@ def brush_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -
     that all strokes wander to the right. On images that aren't square the start point covers the
     whole image (there, height and width are swapped).
     """
+    return draw_spans([_strokes(key, height, width, config)], height, width)
+
+
+def _strokes(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Spans:
     flip_key, stroke_key = jax.random.split(key)
-    strokes = brush_strokes(stroke_key, height, width, config)
-    return flip_randomly(flip_key, draw_strokes(*strokes, height, width))
+    points, widths = brush_strokes(stroke_key, height, width, config)
+    mirrored = jnp.array([width - 1, height - 1]) - points
+    points = jnp.where(jax.random.bernoulli(flip_key, shape=(2,)), mirrored, points)
+    return stroke_spans(points, widths, height, width)
 
 
 def brush_strokes(

@@ -485,6 +485,11 @@ def test_an_unknown_source_names_the_known_ones(text):
         open_source(DataConfig(source=text), "train")
 
 
+def test_photographs_are_decoded_once(home):
+    source = open_source(DataConfig(directory=str(home)), "train")
+    assert all(np.shares_memory(first, again) for first, again in zip(source, source, strict=True))
+
+
 def test_photographs_need_a_folder_to_write_to(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"set data\.directory to a folder that can be written to"):

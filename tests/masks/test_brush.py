@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
+from benchmarks.pil_masks import official_strokes, pil_mask
 from jax_inpaint.config import MaskConfig
 from jax_inpaint.masks import (
     box_mask,
@@ -47,40 +47,6 @@ def drawn(size, count):
     points, widths = (array[:count].astype(np.float32) for array in strokes(*size))
     parts = (slice(start, start + 40) for start in range(0, count, 40))  # which fit the memory
     return np.concatenate([draw(points[part], widths[part], *size) for part in parts])
-
-
-# The official generator in NumPy and PIL, height and width not swapped.
-
-
-def official_strokes(rng, height, width):
-    radius = math.hypot(height, width) / 8
-    strokes = []
-    for _ in range(rng.integers(1, 4)):
-        segments = rng.integers(4, 12)
-        least = 2 * math.pi / 5 - rng.uniform(0, 2 * math.pi / 15)
-        most = 2 * math.pi / 5 + rng.uniform(0, 2 * math.pi / 15)
-        vertices = [(int(rng.integers(0, width)), int(rng.integers(0, height)))]
-        for i in range(segments):
-            angle = rng.uniform(least, most)
-            angle = 2 * math.pi - angle if i % 2 == 0 else angle
-            length = min(max(rng.normal(radius, radius // 2), 0), 2 * radius)
-            x, y = vertices[-1]
-            x = min(max(x + length * math.cos(angle), 0), width)
-            y = min(max(y + length * math.sin(angle), 0), height)
-            vertices.append((int(x), int(y)))
-        strokes.append((vertices, int(rng.uniform(12, 40))))
-    return strokes
-
-
-def pil_mask(strokes, height, width):
-    image = Image.new("L", (width, height), 0)
-    draw = ImageDraw.Draw(image)
-    for vertices, brush in strokes:
-        draw.line(vertices, fill=1, width=brush)
-        for x, y in vertices:
-            r = brush // 2
-            draw.ellipse((x - r, y - r, x + r, y + r), fill=1)
-    return np.asarray(image).astype(bool)
 
 
 def as_strokes(points, widths):
@@ -180,7 +146,7 @@ def test_coverage_is_distributed_as_official(size, count):
 def test_pil_draws_the_same_strokes_alike(size, count):
     ours = drawn(size, count)
     points, widths = strokes(*size)
-    theirs = [pil_mask(as_strokes(points[i], widths[i]), *size) for i in range(count)]
+    theirs = [pil_mask(as_strokes(points[i], widths[i]), *size) == 1 for i in range(count)]
     overlap = [(a & b).sum() / (a | b).sum() for a, b in zip(ours, theirs, strict=True)]
     assert np.mean(overlap) > 0.97
     assert min(overlap) > 0.9
@@ -199,7 +165,7 @@ def test_strokes_are_as_wide_as_asked_and_as_pils(brush):
     direction = half / 90
     along = (column - 128) * direction[:, :1, None] + (row - 128) * direction[:, 1:, None]
     middle = np.abs(along) < 45
-    theirs = np.stack([pil_mask(as_strokes(end, [brush]), 256, 256) for end in ends])
+    theirs = np.stack([pil_mask(as_strokes(end, [brush]), 256, 256) == 1 for end in ends])
     ours, theirs = ((mask & middle).sum(axis=(1, 2)) / 90 for mask in (masks, theirs))
     assert np.all(np.abs(ours - brush) < 1)  # along an axis, an even width gets the odd one above
     assert abs(ours.mean() - brush) < 0.1
