@@ -1,5 +1,6 @@
 """The data pipeline alone: decode, crop, flip, batch."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
         _write_photographs(Path(folder))
         for what, config in {
             # First, for it reads ahead until a while after it is closed, and the folder will go.
-            f"{FILES} JPEGs of 256x256": DataConfig(source=f"folder:{folder}", min_area=1.0),
+            f"{FILES} JPEGs of 256x256": DataConfig(
+                source=f"folder:{folder}", min_area=1.0, threads=os.cpu_count() or 1
+            ),
             "photographs to 64x64, as the quickstart": load_config(CONFIGS / "quickstart.py").data,
             "photographs to 256x256": DataConfig(),
             "photographs to 256x256, 2 workers": DataConfig(workers=2),

@@ -34,7 +34,7 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
 def our_fill(dtype: Any) -> tuple[Callable[..., Any], Any]:
     """Our compiled fill ``(params, image, mask)``, and parameters."""
     config = deepfillv2(1, dtype)
-    generator = config.generator.build()
+    generator = config.generator.build_to_fill()
 
     def fill(params: Any, image: Any, mask: Any) -> Any:
         outputs: Any = generator.apply({"params": params}, image, mask)
