@@ -21,9 +21,9 @@ def compile_for(
 ) -> Callable[..., Any]:
     """``jax.jit(function, **options)`` with what makes it fast on the devices it will run on.
 
-    On one CPU, operations are rewritten (:func:`~jax_inpaint.compilation.rewriting.rewrite`); on
-    any number, XLA's options are set. Other devices compile as XLA does. Results differ by
-    rounding.
+    Operations are rewritten (:func:`~jax_inpaint.compilation.rewriting.rewrite`) for one CPU or
+    any number of GPUs, and XLA's options are set for CPUs. Other devices compile as XLA does.
+    Results differ by rounding.
 
     Args:
         devices: all that share the work, of one platform.
@@ -34,11 +34,12 @@ def compile_for(
         >>> compile_for(jax.devices("cpu")[:1], jax.numpy.sum)(jax.numpy.ones(3)).item()
         3.0
     """
-    if devices[0].platform != "cpu":
-        return jax.jit(function, **options)
-    if len(devices) == 1:
-        function = rewrite(function)
-    return jax.jit(function, compiler_options=_known_options(), **options)
+    platform = devices[0].platform
+    if platform == "gpu" or (platform == "cpu" and len(devices) == 1):
+        function = rewrite(function, platform)
+    if platform == "cpu":
+        options["compiler_options"] = _known_options()
+    return jax.jit(function, **options)
 
 
 @functools.cache

@@ -1,11 +1,14 @@
-"""Which convolutions a CPU does faster in another way than XLA's own.
+"""Which convolutions a CPU or a GPU does faster in another way than XLA's own.
 
 XLA's convolutions on a CPU are near the machine's limit where channels are many and the input is
 read forwards. They fall behind in gradients of kernels, at inputs spread out with zeros (gradients
 of strided convolutions) and with few channels, and they save no multiplications.
+
+On a GPU, XLA calls cuDNN. It misses only the gradient of a dilated convolution's kernel, which it
+hands over as a convolution with a window as large as the picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -14,7 +17,11 @@ from jaxtyping import Array, Float
 from jax_inpaint.compilation.blocks import blocked_kernel_gradient
 from jax_inpaint.compilation.columns import grouped_columns_convolution
 from jax_inpaint.compilation.direct import Padding
-from jax_inpaint.compilation.phases import spread_convolution, strided_kernel_gradient
+from jax_inpaint.compilation.phases import (
+    dilated_kernel_gradient,
+    spread_convolution,
+    strided_kernel_gradient,
+)
 from jax_inpaint.compilation.winograd import winograd_convolution, winograd_kernel_gradient
 
 Pair = tuple[int, int]
@@ -30,7 +37,11 @@ class Geometry(NamedTuple):
     dilation: Pair
 
 
+Way = Callable[[Array, Array, Geometry], Array | None]
+
+
 def rewrite_convolution(
+    way: Way,
     x: Array,
     kernel: Array,
     *,
@@ -43,13 +54,8 @@ def rewrite_convolution(
     batch_group_count: int,
     **_: Any,
 ) -> Array | None:
-    """A ``conv_general_dilated`` of any layout in the fastest way; None: leave it as it is."""
-    if (
-        len(window_strides) != 2
-        or feature_group_count != 1
-        or batch_group_count != 1
-        or not x.dtype == kernel.dtype == jnp.float32
-    ):
+    """A ``conv_general_dilated`` of any layout, done in this way; None: leave it as it is."""
+    if len(window_strides) != 2 or feature_group_count != 1 or batch_group_count != 1:
         return None
     batch, feature, *space = dimension_numbers.lhs_spec
     out, into, *window = dimension_numbers.rhs_spec
@@ -59,9 +65,7 @@ def rewrite_convolution(
         (lhs_dilation[0], lhs_dilation[1]),
         (rhs_dilation[0], rhs_dilation[1]),
     )
-    y = _convolve(
-        x.transpose(batch, *space, feature), kernel.transpose(*window, into, out), geometry
-    )
+    y = way(x.transpose(batch, *space, feature), kernel.transpose(*window, into, out), geometry)
     if y is None:
         return None
     batch, feature, *space = dimension_numbers.out_spec
@@ -69,19 +73,26 @@ def rewrite_convolution(
     return y.transpose([places.index(axis) for axis in range(4)])
 
 
-def _convolve(
+def on_gpu(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], geometry: Geometry
 ) -> Float[Array, "b p q o"] | None:
+    """The way of a GPU, or None where that is XLA's."""
+    if not _is_kernel_gradient(x, kernel, geometry):
+        return None
+    return _as_kernel_gradient(x, kernel, geometry, _kernel_gradient_on_gpu)
+
+
+def on_cpu(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], geometry: Geometry
+) -> Float[Array, "b p q o"] | None:
+    """The way of a CPU, or None where that is XLA's."""
     stride, padding, spread, dilation = geometry
     size = _output_size(x, kernel, geometry)
     window, channels = kernel.shape[:2], kernel.shape[2:]
-    if spread == ONES and max(size) < min(window):
-        # What comes out is smaller than the window: it is the gradient of a kernel, examples in
-        # place of channels. The window is spread out by the convolution's stride, and moves by
-        # its dilation.
-        x, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
-        y = _kernel_gradient(x, gradient, size, Geometry(dilation, padding, ONES, stride))
-        return None if y is None else y.transpose(2, 0, 1, 3)
+    if not x.dtype == kernel.dtype == jnp.float32:
+        return None
+    if _is_kernel_gradient(x, kernel, geometry):
+        return _as_kernel_gradient(x, kernel, geometry, _kernel_gradient_on_cpu)
     if spread == (2, 2) and stride == dilation == ONES:
         return spread_convolution(x, kernel, padding, 2)
     if stride != ONES or spread != ONES:
@@ -96,7 +107,41 @@ def _convolve(
     return None
 
 
-def _kernel_gradient(
+def _is_kernel_gradient(x: Array, kernel: Array, geometry: Geometry) -> bool:
+    """It is if what comes out is smaller than the window."""
+    return geometry.spread == ONES and max(_output_size(x, kernel, geometry)) < min(
+        kernel.shape[:2]
+    )
+
+
+def _as_kernel_gradient(
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "k l c o"],
+    geometry: Geometry,
+    way: Callable[[Array, Array, Pair, Geometry], Array | None],
+) -> Float[Array, "b p q o"] | None:
+    # A kernel's gradient has examples in place of channels. The window is spread out by the
+    # convolution's stride, and moves by its dilation.
+    stride, padding, _, dilation = geometry
+    size = _output_size(x, kernel, geometry)
+    x, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
+    y = way(x, gradient, size, Geometry(dilation, padding, ONES, stride))
+    return None if y is None else y.transpose(2, 0, 1, 3)
+
+
+def _kernel_gradient_on_gpu(
+    x: Float[Array, "b h w c"],
+    gradient: Float[Array, "b p q o"],
+    window: Pair,
+    geometry: Geometry,
+) -> Float[Array, "k l c o"] | None:
+    stride, padding, _, dilation = geometry
+    if stride != ONES or dilation == ONES:
+        return None
+    return dilated_kernel_gradient(x, gradient, window, padding, dilation)
+
+
+def _kernel_gradient_on_cpu(
     x: Float[Array, "b h w c"],
     gradient: Float[Array, "b p q o"],
     window: Pair,

@@ -1,4 +1,6 @@
-"""Convolutions with a stride, and their gradients, as convolutions without one."""
+"""Convolutions with stride or dilation, and their gradients, as convolutions without."""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -71,3 +73,40 @@ def strided_kernel_gradient(
     kernel = kernel.reshape(3, 3, 2, 2, channels, -1).transpose(0, 2, 1, 3, 4, 5)
     height, width = kernel_size
     return kernel.reshape(6, 6, channels, -1)[:height, :width]
+
+
+def dilated_kernel_gradient(
+    x: Float[Array, "b h w c"],
+    gradient: Float[Array, "b p q o"],
+    kernel_size: tuple[int, int],
+    padding: Padding,
+    dilation: tuple[int, int],
+) -> Float[Array, "k l c o"]:
+    """Gradient of a dilated convolution with respect to its kernel.
+
+    Pixels that are multiples of the dilation apart form a picture of their own, and the kernel sees
+    each of them undilated.
+    """
+    counts = [-(-n // d) for n, d in zip(gradient.shape[1:3], dilation, strict=True)]
+    reach = [n + k - 1 for n, k in zip(counts, kernel_size, strict=True)]
+
+    def pictures(features: Array, before: Sequence[int], size: Sequence[int]) -> Array:
+        """So many rows and columns of each; they take the place of examples."""
+        batch, *shape, channels = features.shape
+        borders = [
+            (first, n * d - have - first, 0)
+            for first, n, d, have in zip(before, size, dilation, shape, strict=True)
+        ]
+        zero = jnp.zeros((), features.dtype)
+        features = jax.lax.pad(features, zero, [(0, 0, 0), *borders, (0, 0, 0)])
+        (rows, columns), (down, across) = size, dilation
+        features = features.reshape(batch, rows, down, columns, across, channels)
+        return features.transpose(0, 2, 4, 1, 3, 5).reshape(-1, rows, columns, channels)
+
+    return jax.lax.conv_general_dilated(
+        pictures(x, [first for first, _ in padding], reach),
+        pictures(gradient, (0, 0), counts),
+        (1, 1),
+        "VALID",
+        dimension_numbers=("CHWN", "IHWO", "HWNC"),
+    )

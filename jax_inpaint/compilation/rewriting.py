@@ -1,11 +1,11 @@
-"""A pass over a traced function that puts faster equivalents in place of its operations on a CPU.
+"""A pass over a traced function that puts faster equivalents in place of its operations.
 
 It runs on the jaxpr, after differentiation, so that models are written with plain convolutions and
 every transformation of JAX works on them.
 """
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any
 
 import jax
@@ -13,13 +13,15 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array
 
-from jax_inpaint.compilation.convolutions import rewrite_convolution
+from jax_inpaint.compilation.convolutions import on_cpu, on_gpu, rewrite_convolution
+
+Rules = Mapping[str, Callable[..., Array | None]]
 
 INLINED = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
 
 
-def rewrite(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of float32 arrays, by faster operations where there are any for a CPU.
+def rewrite(function: Callable[..., Any], platform: str = "cpu") -> Callable[..., Any]:
+    """The same function by faster operations, as far as :data:`RULES` has any for a platform.
 
     Apply it last, right inside ``jax.jit``: derivatives that ``function`` defines for itself are
     gone. Loops, branches and recomputed blocks in it stay as they are. Results differ by rounding.
@@ -28,13 +30,13 @@ def rewrite(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def rewritten(*args: Any, **kwargs: Any) -> Any:
         traced, shape = jax.make_jaxpr(function, return_shape=True)(*args, **kwargs)
-        outputs = _evaluate(traced, jax.tree.leaves((args, kwargs)))
+        outputs = _evaluate(traced, jax.tree.leaves((args, kwargs)), RULES[platform])
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
     return rewritten
 
 
-def _evaluate(traced: core.ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
+def _evaluate(traced: core.ClosedJaxpr, arguments: Sequence[Any], rules: Rules) -> list[Any]:
     jaxpr = traced.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, traced.consts, strict=True))
     values.update(zip(jaxpr.invars, arguments, strict=True))
@@ -45,16 +47,12 @@ def _evaluate(traced: core.ClosedJaxpr, arguments: Sequence[Any]) -> list[Any]:
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
         name, parameters = equation.primitive.name, equation.params
-        faster = None
-        if name == "conv_general_dilated":
-            faster = rewrite_convolution(*inputs, **parameters)
-        elif name == "reduce_sum":
-            faster = rewrite_sum(*inputs, **parameters)
+        faster = rules[name](*inputs, **parameters) if name in rules else None
         if faster is not None:
             outputs = [faster]
         elif name in INLINED:
             inner = parameters["jaxpr" if "jaxpr" in parameters else "call_jaxpr"]
-            outputs = _evaluate(inner, inputs)
+            outputs = _evaluate(inner, inputs, rules)
         else:
             bound = equation.primitive.get_bind_params(parameters)
             outputs = equation.primitive.bind(*inputs, **bound)
@@ -71,3 +69,12 @@ def rewrite_sum(x: Array, *, axes: Sequence[int], **_: Any) -> Array | None:
         return None
     rows = x.reshape(-1, x.shape[-1])
     return (jnp.ones((1, len(rows)), x.dtype) @ rows)[0]
+
+
+RULES: dict[str, Rules] = {
+    "cpu": {
+        "conv_general_dilated": partial(rewrite_convolution, on_cpu),
+        "reduce_sum": rewrite_sum,
+    },
+    "gpu": {"conv_general_dilated": partial(rewrite_convolution, on_gpu)},
+}

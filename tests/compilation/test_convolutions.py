@@ -9,8 +9,12 @@ from jax_inpaint.compilation import compile_for
 from jax_inpaint.compilation.blocks import blocked_kernel_gradient
 from jax_inpaint.compilation.columns import grouped_columns_convolution
 from jax_inpaint.compilation.direct import direct_convolution
-from jax_inpaint.compilation.phases import spread_convolution, strided_kernel_gradient
-from jax_inpaint.compilation.rewriting import rewrite
+from jax_inpaint.compilation.phases import (
+    dilated_kernel_gradient,
+    spread_convolution,
+    strided_kernel_gradient,
+)
+from jax_inpaint.compilation.rewriting import RULES, rewrite
 from jax_inpaint.compilation.winograd import winograd_convolution, winograd_kernel_gradient
 
 
@@ -93,6 +97,19 @@ def test_strided_kernel_gradient_is_the_gradient(size, padding):
     assert_close(result, vjp(gradient)[0], 3e-5)
 
 
+@pytest.mark.parametrize("dilation", [(2, 2), (3, 3), (1, 4), (16, 16)])
+@pytest.mark.parametrize("padding", [((1, 2), (2, 1)), ((8, 8), (9, 7)), ((30, 33), (33, 30))])
+def test_dilated_kernel_gradient_is_the_gradient(dilation, padding):
+    x, kernel = normal(0, 2, 17, 14, 3), normal(1, 3, 2, 3, 4)
+    if padding[0][0] < dilation[0] == 16:
+        pytest.skip("nothing would come out")
+    convolve = lambda kernel: direct_convolution(x, kernel, padding, dilation=dilation)  # noqa: E731
+    y, vjp = jax.vjp(convolve, kernel)
+    gradient = normal(2, *y.shape)
+    result = dilated_kernel_gradient(x, gradient, (3, 2), padding, dilation)
+    assert_close(result, vjp(gradient)[0])
+
+
 @pytest.mark.parametrize("columns", [1, 2, 4])
 @pytest.mark.parametrize("width", [8, 9, 11])
 def test_grouped_columns_are_a_convolution(width, columns):
@@ -118,9 +135,10 @@ LAYERS = [
 ]
 
 
+@pytest.mark.parametrize("platform", RULES)
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
-def test_rewriting_changes_a_layer_and_its_gradients_by_rounding_only(layer, padding):
+def test_rewriting_changes_a_layer_and_its_gradients_by_rounding_only(layer, padding, platform):
     window, stride, dilation, into, out, size = layer
     if padding == "VALID" and (window - 1) * dilation >= size:
         pytest.skip("nothing would come out")
@@ -142,7 +160,7 @@ def test_rewriting_changes_a_layer_and_its_gradients_by_rounding_only(layer, pad
     x, kernel = normal(0, 2, size, size, into), normal(1, window, window, into, out)
     gradient = normal(2, *jax.eval_shape(convolve, x, kernel).shape)
     for result, expected in zip(
-        jax.tree.leaves(jax.jit(rewrite(results))(x, kernel, gradient)),
+        jax.tree.leaves(jax.jit(rewrite(results, platform))(x, kernel, gradient)),
         jax.tree.leaves(results(x, kernel, gradient)),
         strict=True,
     ):
@@ -215,3 +233,24 @@ def test_compiled_for_one_cpu_it_is_rewritten_and_for_several_not():
     several = compile_for(jax.devices("cpu")[:2], convolve).lower(x, kernel).as_text()
     assert "stablehlo.convolution" not in one
     assert "stablehlo.convolution" in several
+
+
+def test_a_gpu_takes_kernels_of_dilated_convolutions_apart_and_nothing_else():
+    x, gradient = (normal(0, 2, 32, 32, 3).astype(jnp.bfloat16) for _ in range(2))
+
+    def convolutions(dilation):
+        def both(x, kernel, gradient):
+            padding = ((dilation, dilation),) * 2
+            y, vjp = jax.vjp(
+                lambda *x: direct_convolution(*x, padding, dilation=(dilation,) * 2), x, kernel
+            )
+            return y, vjp(gradient)
+
+        kernel = normal(1, 3, 3, 3, 3).astype(jnp.bfloat16)
+        program = jax.make_jaxpr(rewrite(both, "gpu"))(x, kernel, gradient)
+        return [eqn for eqn in program.eqns if eqn.primitive.name == "conv_general_dilated"]
+
+    windows = {d: [eqn.params["window_strides"] for eqn in convolutions(d)] for d in (1, 4)}
+    assert windows == {1: [(1, 1)] * 3, 4: [(1, 1)] * 3}
+    pictures = [eqn.invars[0].aval.shape for eqn in convolutions(4)]
+    assert (32, 10, 10, 3) in pictures  # 16 from each of two
