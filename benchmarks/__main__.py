@@ -17,6 +17,7 @@ import tyro
 
 from benchmarks.experiments import Device
 from benchmarks.measure import Figure, table
+from jax_inpaint.compilation.memory import keep_memory
 
 Section = Literal[
     "ceiling", "layers", "attention", "fill", "step", "data", "masks", "compile", "memory"
@@ -63,6 +64,7 @@ def main(
         compiled: compare with torch.compile too, which takes minutes to compile.
         output: folder for benchmarks.json and benchmarks.md.
     """
+    keep_memory()  # of PyTorch, too
     found = jax.local_devices()[0].platform
     if found != device:
         raise SystemExit(

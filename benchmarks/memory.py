@@ -8,19 +8,21 @@ import sys
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 
 from benchmarks.experiments import Device, deepfillv2, example, picture
 from benchmarks.fill import our_fill
 from benchmarks.measure import Figure, single, wait
 from benchmarks.processes import measured_alone
 from benchmarks.step import our_step
+from jax_inpaint.compilation.memory import keep_memory
 
 
 def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
-    """Peaks of fills from 512 to 2048 and of a step at 512, each in a new process."""
+    """Peaks of fills from 512 to 4096 and of a step at 512, each in a new process."""
     del repeats, compiled
     kind = "device memory" if device == "gpu" else "resident memory"
-    for what, size in (("fill", 512), ("fill", 1024), ("fill", 2048), ("step", 512)):
+    for what, size in [*(("fill", size) for size in (512, 1024, 2048, 4096)), ("step", 512)]:
         title = f"{what} {size}x{size}, batch 1: peak {kind}"
         yield single("memory", title, measured_alone("memory", what, str(size)), "GB")
 
@@ -29,7 +31,9 @@ def peak(what: str, size: int) -> float:
     """GB on the device, or of this process where the device is a CPU."""
     if what == "fill":
         fill, params = our_fill("float32")
-        wait(fill(params, *picture(1, size)))
+        image, mask = picture(1, size)
+        hole = jnp.zeros_like(mask).at[:, size // 4 : size // 2, size // 4 : size // 2].set(1)
+        wait(fill(params, image, hole))
     else:
         wait(our_step(deepfillv2(1), example(1, size))())
     statistics = jax.local_devices()[0].memory_stats()
@@ -39,4 +43,5 @@ def peak(what: str, size: int) -> float:
 
 
 if __name__ == "__main__":
+    keep_memory()
     print(peak(sys.argv[1], int(sys.argv[2])))
