@@ -17,7 +17,7 @@ from benchmarks.processes import measured_alone
 from jax_inpaint.config import load_config
 from jax_inpaint.training.parallel import device_mesh, sharded_step
 from jax_inpaint.training.schedule import phase_at
-from jax_inpaint.training.state import init_state
+from jax_inpaint.training.state import describe_state
 
 EXPERIMENTS = {
     "quickstart": lambda: load_config(CONFIGS / "quickstart.py"),
@@ -46,7 +46,7 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
 def seconds_to_compile(name: str) -> float:
     """Tracing and compiling the step of an experiment."""
     config = EXPERIMENTS[name]()
-    state = jax.eval_shape(lambda: init_state(config))
+    state = describe_state(config)
     shape = (config.train.batch_size, *config.data.size, 3)
     batch = {"image": jax.ShapeDtypeStruct(shape, np.uint8)}
     started = time.perf_counter()

@@ -17,7 +17,7 @@ from jax_inpaint.losses.terms import feature_layers
 from jax_inpaint.planning.program import Exchange, estimated_cycles, exchanges
 from jax_inpaint.planning.topology import PlanError
 from jax_inpaint.training.parallel import sharded_step
-from jax_inpaint.training.state import init_state
+from jax_inpaint.training.state import describe_state
 
 _MULTIPLE = 8  # images fill rows of registers eight at a time
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -85,9 +85,7 @@ def compile_step(config: Config, mesh: Mesh, batch: int) -> Program | TooLarge:
 
 def described_arguments(config: Config, batch_size: int) -> tuple[Any, Any, Any]:
     """Shapes of a step's arguments: state, batch, and parameters of feature networks."""
-    # init_state compiles with options, which JAX refuses inside a function that it traces.
-    with jax.disable_jit():
-        state = jax.eval_shape(lambda: init_state(config))
+    state = describe_state(config)
     names = {"image": 3} | ({"mask": 1} if config.masks.kind == "folder" else {})
     shape = (batch_size, *config.data.size)
     batch = {name: jax.ShapeDtypeStruct((*shape, c), jnp.uint8) for name, c in names.items()}

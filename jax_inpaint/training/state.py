@@ -1,5 +1,6 @@
 """All that a training run carries from step to step, as one pytree."""
 
+from functools import partial
 from typing import Any
 
 import flax.struct
@@ -30,6 +31,19 @@ class TrainState:
 
 def init_state(config: Config) -> TrainState:
     """The state before the first step: a function of the configuration alone."""
+    # Runs once: optimising it would take several times as long as all the rest of it.
+    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    options = quick if jax.default_backend() == "cpu" else None
+    init = jax.jit(partial(_init_state, config), compiler_options=options)
+    return init(jax.random.key(config.train.seed))
+
+
+def describe_state(config: Config) -> TrainState:
+    """Shapes and dtypes of the state, without computing it."""
+    return jax.eval_shape(partial(_init_state, config), jax.random.key(config.train.seed))
+
+
+def _init_state(config: Config, key: Array) -> TrainState:
     height, width = config.data.size
     image = jnp.zeros((1, height, width, 3))
     mask = jnp.zeros((1, height, width, 1))
@@ -42,33 +56,25 @@ def init_state(config: Config) -> TrainState:
         network = config.discriminator.build(jnp.float32)
         return network.init(key, image, mask, sketch)["params"]
 
-    def init(key: Array) -> TrainState:
-        keys = jax.random.split(key, 3)
-        variables = generator.init(keys[0], image, mask, sketch)
-        params = jax.tree.map_with_path(
-            lambda path, leaf: leaf * (config.train.initial_gain if "kernel" in str(path) else 1),
-            variables["params"],
-        )
-        statistics = variables.get("batch_stats", {})
-        discriminator = init_discriminator(keys[1])
-        normalizes = config.discriminator.normalizes if config.discriminator else None
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            generator=params,
-            statistics=statistics,
-            discriminator=discriminator,
-            spectral=init_spectral(keys[2], discriminator, normalizes),
-            generator_optimizer=build_optimizer(config.generator_optimizer).init(params),
-            discriminator_optimizer=build_optimizer(config.discriminator_optimizer).init(
-                discriminator
-            ),
-            ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": statistics}),
-        )
-
-    # Runs once: optimising it would take several times as long as all the rest of it.
-    quick = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    options = quick if jax.default_backend() == "cpu" else None
-    return jax.jit(init, compiler_options=options)(jax.random.key(config.train.seed))
+    keys = jax.random.split(key, 3)
+    variables = generator.init(keys[0], image, mask, sketch)
+    params = jax.tree.map_with_path(
+        lambda path, leaf: leaf * (config.train.initial_gain if "kernel" in str(path) else 1),
+        variables["params"],
+    )
+    statistics = variables.get("batch_stats", {})
+    discriminator = init_discriminator(keys[1])
+    normalizes = config.discriminator.normalizes if config.discriminator else None
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        generator=params,
+        statistics=statistics,
+        discriminator=discriminator,
+        spectral=init_spectral(keys[2], discriminator, normalizes),
+        generator_optimizer=build_optimizer(config.generator_optimizer).init(params),
+        discriminator_optimizer=build_optimizer(config.discriminator_optimizer).init(discriminator),
+        ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": statistics}),
+    )
 
 
 def build_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
