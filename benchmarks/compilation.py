@@ -1,6 +1,6 @@
 """How long the first step of a run waits for the compiler: from nothing, and from the cache.
 
-python -m benchmarks.compilation quickstart
+python -m benchmarks.compilation quickstart [trace]
 """
 
 import sys
@@ -26,7 +26,7 @@ EXPERIMENTS = {
 
 
 def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
-    """Seconds to trace and compile a step, each in a new process."""
+    """Seconds until a step is compiled, each in a new process."""
     del device, repeats, compiled
     for name, title in {
         "quickstart": "quickstart, 64x64, batch 4",
@@ -40,20 +40,25 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
             }
             for state in ("from nothing", "from the cache"):
                 seconds = measured_alone("compilation", name, environment=environment)
-                yield single("compile", f"{title}: step, {state}", seconds, "s")
+                yield single("compile", f"{title}: compile the step {state}", seconds, "s")
+            seconds = measured_alone("compilation", name, "trace")
+            yield single("compile", f"{title}: trace and lower the step before", seconds, "s")
 
 
-def seconds_to_compile(name: str) -> float:
-    """Tracing and compiling the step of an experiment."""
+def seconds_to_compile(name: str, only_trace: bool = False) -> float:
+    """What compiling the step of an experiment takes, or tracing and lowering it before."""
     config = EXPERIMENTS[name]()
     state = describe_state(config)
     shape = (config.train.batch_size, *config.data.size, 3)
     batch = {"image": jax.ShapeDtypeStruct(shape, np.uint8)}
-    started = time.perf_counter()
     step = sharded_step(config, phase_at(config.objective, 0), device_mesh())
-    step.lower(state, batch, {}).compile()
+    started = time.perf_counter()
+    lowered = step.lower(state, batch, {})
+    if not only_trace:
+        started = time.perf_counter()
+        lowered.compile()
     return time.perf_counter() - started
 
 
 if __name__ == "__main__":
-    print(seconds_to_compile(sys.argv[1]))
+    print(seconds_to_compile(sys.argv[1], only_trace="trace" in sys.argv[2:]))
