@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import entry_points
 
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # numbers of glibc's mallopt
-MOST = 2**31 - 1
+NEVER = -1
 
 
 def keep_memory() -> None:
@@ -25,4 +25,4 @@ def keep_memory() -> None:
     # Only the main arena can grow as large as such a program needs without mapping pages anew.
     choose(ARENA_MAX, 1)
     choose(MMAP_MAX, 0)
-    choose(TRIM_THRESHOLD, MOST)
+    choose(TRIM_THRESHOLD, NEVER)
