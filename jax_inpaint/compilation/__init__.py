@@ -13,15 +13,15 @@ import jax
 from jax_inpaint.compilation.rewriting import rewrite
 
 # XLA's YNNPACK fusions make convolutions and small matrix products slower than its older paths.
-# LLVM's third level of optimisation takes a quarter longer for code that is no faster.
-CPU_OPTIONS: dict[str, str | int] = {
-    "xla_cpu_experimental_ynn_fusion_type": "",
-    "xla_backend_optimization_level": 2,
-}
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 
 def compile_for(
-    devices: Sequence[jax.Device], function: Callable[..., Any], **options: Any
+    devices: Sequence[jax.Device],
+    function: Callable[..., Any],
+    *,
+    code_level: int = 3,
+    **options: Any,
 ) -> Callable[..., Any]:
     """``jax.jit(function, **options)`` with what makes it fast on the devices it will run on.
 
@@ -32,6 +32,7 @@ def compile_for(
     Args:
         devices: all that share the work, of one platform.
         function: takes arrays, or trees of them.
+        code_level: how hard LLVM tries to make a CPU's code fast, from 0 to 3.
         options: of ``jax.jit``; no static arguments.
 
     Example:
@@ -42,12 +43,15 @@ def compile_for(
     if platform == "gpu" or (platform == "cpu" and len(devices) == 1):
         function = rewrite(function, platform)
     if platform == "cpu":
-        options["compiler_options"] = _known_options()
+        options["compiler_options"] = {
+            "xla_backend_optimization_level": code_level,
+            **_known_options(),
+        }
     return jax.jit(function, **options)
 
 
 @functools.cache
-def _known_options() -> dict[str, str | int]:
+def _known_options() -> dict[str, str]:
     """:data:`CPU_OPTIONS`, or none where this version of XLA no longer has them."""
     try:
         jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(0).compile()
