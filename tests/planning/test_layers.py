@@ -71,8 +71,11 @@ def test_layers_of_a_network_have_the_channels_of_its_kernels():
     assert (by_name["coarse/conv1"].inputs, by_name["coarse/conv1"].outputs) == (5, 8)
     assert (by_name["coarse/conv17"].inputs, by_name["coarse/conv17"].outputs) == (2, 3)
     attention = [p for p in products["deepfillv2"] if "matrix product" in p.layer]
-    # At an eighth of 32x32 there are 16 patches: of 3x3 pixels to compare, of 4x4 to paste.
-    assert [(p.inputs, p.outputs) for p in attention] == [(9 * 16, 16), (16, 16 * 16)]
+    # At an eighth of 32x32 there are 4x4 positions, on a map two wider on every side, and one more
+    # at its ends. Three pixels of 16 channels are compared at a time, and blocks of 2x2 pasted:
+    # 5x5 of them, as far apart as the positions.
+    keys, blocks = 8 * 8 + 2, 4 * 8 + 5
+    assert [(p.inputs, p.outputs) for p in attention] == [(3 * 16, keys), (blocks, 4 * 16)]
     assert [p.layer for p in products["sn_patchgan"]] == [f"conv{n}" for n in range(1, 7)]
 
 
