@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from jax_inpaint.compilation.cache import keep_compiled_programs
-from jax_inpaint.compilation.memory import keep_memory
 from jax_inpaint.config import Config, ConfigError, parse_command_line
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
@@ -33,7 +32,6 @@ def main() -> int:
     """Trains as the command line says; returns the exit status."""
     config = parse_command_line(sys.argv[1:], QUICKSTART, __doc__)
     keep_compiled_programs()
-    keep_memory()
     with StopRequest() as stop:
         try:
             finished = run(config, stop)

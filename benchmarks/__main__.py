@@ -17,7 +17,6 @@ import tyro
 
 from benchmarks.experiments import Device
 from benchmarks.measure import Figure, table
-from jax_inpaint.compilation.memory import keep_memory
 
 Section = Literal[
     "ceiling", "layers", "attention", "fill", "step", "data", "masks", "compile", "memory"
@@ -40,11 +39,12 @@ def machine(repeats: int) -> str:
     """Date, machine and versions."""
     import torch
 
+    tunables = os.environ.get("GLIBC_TUNABLES")  # of memory, for both sides
     return (
         f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "
         f"{jax.local_devices()[0].device_kind} x {jax.device_count()}, "
         f"Python {platform.python_version()}, jax {jax.__version__}, PyTorch {torch.__version__}, "
-        f"{repeats} repeats"
+        f"{repeats} repeats" + (f", GLIBC_TUNABLES={tunables}" if tunables else "")
     )
 
 
@@ -64,7 +64,6 @@ def main(
         compiled: compare with torch.compile too, which takes minutes to compile.
         output: folder for benchmarks.json and benchmarks.md.
     """
-    keep_memory()  # of PyTorch, too
     found = jax.local_devices()[0].platform
     if found != device:
         raise SystemExit(

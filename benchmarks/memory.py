@@ -15,7 +15,6 @@ from benchmarks.fill import our_fill
 from benchmarks.measure import Figure, single, wait
 from benchmarks.processes import measured_alone
 from benchmarks.step import our_step
-from jax_inpaint.compilation.memory import keep_memory
 
 
 def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
@@ -43,5 +42,4 @@ def peak(what: str, size: int) -> float:
 
 
 if __name__ == "__main__":
-    keep_memory()
     print(peak(sys.argv[1], int(sys.argv[2])))

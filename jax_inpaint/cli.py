@@ -11,7 +11,6 @@ from jax_inpaint.commands.fill import Fill
 from jax_inpaint.commands.masks import Masks
 from jax_inpaint.commands.plan import Plan
 from jax_inpaint.compilation.cache import keep_compiled_programs
-from jax_inpaint.compilation.memory import keep_memory
 from jax_inpaint.config import ConfigError
 from jax_inpaint.convert import ConvertError
 from jax_inpaint.data.sources import DataError
@@ -49,7 +48,6 @@ def main() -> int:
         description="Free-form image inpainting with GANs in JAX.",
     )
     keep_compiled_programs()
-    keep_memory()
     try:
         command.run()
     except USER_ERRORS as error:

@@ -5,6 +5,7 @@ plain operations. docs/performance.md tells what was measured.
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,8 +27,8 @@ def compile_for(
     """``jax.jit(function, **options)`` with what makes it fast on the devices it will run on.
 
     Operations are rewritten (:func:`~jax_inpaint.compilation.rewriting.rewrite`) for one CPU or
-    any number of GPUs, and XLA's options are set for CPUs. Other devices compile as XLA does.
-    Results differ by rounding.
+    any number of GPUs, and XLA's options are set for CPUs, but for those that ``XLA_FLAGS`` names.
+    Other devices compile as XLA does. Results differ by rounding.
 
     Args:
         devices: all that share the work, of one platform.
@@ -43,9 +44,10 @@ def compile_for(
     if platform == "gpu" or (platform == "cpu" and len(devices) == 1):
         function = rewrite(function, platform)
     if platform == "cpu":
+        chosen = {"xla_backend_optimization_level": code_level, **_known_options()}
+        by_user = os.environ.get("XLA_FLAGS", "")
         options["compiler_options"] = {
-            "xla_backend_optimization_level": code_level,
-            **_known_options(),
+            name: value for name, value in chosen.items() if f"--{name}=" not in by_user
         }
     return jax.jit(function, **options)
 

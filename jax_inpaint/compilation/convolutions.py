@@ -37,11 +37,15 @@ class Geometry(NamedTuple):
     dilation: Pair
 
 
-Way = Callable[[Array, Array, Geometry], Array | None]
+class Ways(NamedTuple):
+    """How a platform does convolutions and gradients of their kernels; None: XLA's way is best."""
+
+    convolution: Callable[[Array, Array, Geometry], Array | None]
+    kernel_gradient: Callable[[Array, Array, Pair, Geometry], Array | None]
 
 
 def rewrite_convolution(
-    way: Way,
+    ways: Ways,
     x: Array,
     kernel: Array,
     *,
@@ -54,7 +58,7 @@ def rewrite_convolution(
     batch_group_count: int,
     **_: Any,
 ) -> Array | None:
-    """A ``conv_general_dilated`` of any layout, done in this way; None: leave it as it is."""
+    """A ``conv_general_dilated`` of any layout, done in these ways; None: leave it as it is."""
     if len(window_strides) != 2 or feature_group_count != 1 or batch_group_count != 1:
         return None
     batch, feature, *space = dimension_numbers.lhs_spec
@@ -65,7 +69,12 @@ def rewrite_convolution(
         (lhs_dilation[0], lhs_dilation[1]),
         (rhs_dilation[0], rhs_dilation[1]),
     )
-    y = way(x.transpose(batch, *space, feature), kernel.transpose(*window, into, out), geometry)
+    x, kernel = x.transpose(batch, *space, feature), kernel.transpose(*window, into, out)
+    size = _output_size(x, kernel, geometry)
+    if geometry.spread == ONES and max(size) < min(kernel.shape[:2]):
+        y = _as_kernel_gradient(ways, x, kernel, size, geometry)
+    else:
+        y = ways.convolution(x, kernel, geometry)
     if y is None:
         return None
     batch, feature, *space = dimension_numbers.out_spec
@@ -73,26 +82,32 @@ def rewrite_convolution(
     return y.transpose([places.index(axis) for axis in range(4)])
 
 
-def on_gpu(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], geometry: Geometry
+def _as_kernel_gradient(
+    ways: Ways,
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "k l c o"],
+    size: Pair,
+    geometry: Geometry,
 ) -> Float[Array, "b p q o"] | None:
-    """The way of a GPU, or None where that is XLA's."""
-    if not _is_kernel_gradient(x, kernel, geometry):
-        return None
-    return _as_kernel_gradient(x, kernel, geometry, _kernel_gradient_on_gpu)
+    """A convolution whose window is larger than what comes out: the gradient of a kernel.
+
+    It has examples in place of channels. The window is spread out by the convolution's stride, and
+    moves by its dilation.
+    """
+    stride, padding, _, dilation = geometry
+    x, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
+    y = ways.kernel_gradient(x, gradient, size, Geometry(dilation, padding, ONES, stride))
+    return None if y is None else y.transpose(2, 0, 1, 3)
 
 
-def on_cpu(
+def _convolution_on_cpu(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k l c o"], geometry: Geometry
 ) -> Float[Array, "b p q o"] | None:
-    """The way of a CPU, or None where that is XLA's."""
     stride, padding, spread, dilation = geometry
     size = _output_size(x, kernel, geometry)
     window, channels = kernel.shape[:2], kernel.shape[2:]
     if not x.dtype == kernel.dtype == jnp.float32:
         return None
-    if _is_kernel_gradient(x, kernel, geometry):
-        return _as_kernel_gradient(x, kernel, geometry, _kernel_gradient_on_cpu)
     if spread == (2, 2) and stride == dilation == ONES:
         return spread_convolution(x, kernel, padding, 2)
     if stride != ONES or spread != ONES:
@@ -107,40 +122,6 @@ def on_cpu(
     return None
 
 
-def _is_kernel_gradient(x: Array, kernel: Array, geometry: Geometry) -> bool:
-    """It is if what comes out is smaller than the window."""
-    return geometry.spread == ONES and max(_output_size(x, kernel, geometry)) < min(
-        kernel.shape[:2]
-    )
-
-
-def _as_kernel_gradient(
-    x: Float[Array, "b h w c"],
-    kernel: Float[Array, "k l c o"],
-    geometry: Geometry,
-    way: Callable[[Array, Array, Pair, Geometry], Array | None],
-) -> Float[Array, "b p q o"] | None:
-    # A kernel's gradient has examples in place of channels. The window is spread out by the
-    # convolution's stride, and moves by its dilation.
-    stride, padding, _, dilation = geometry
-    size = _output_size(x, kernel, geometry)
-    x, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
-    y = way(x, gradient, size, Geometry(dilation, padding, ONES, stride))
-    return None if y is None else y.transpose(2, 0, 1, 3)
-
-
-def _kernel_gradient_on_gpu(
-    x: Float[Array, "b h w c"],
-    gradient: Float[Array, "b p q o"],
-    window: Pair,
-    geometry: Geometry,
-) -> Float[Array, "k l c o"] | None:
-    stride, padding, _, dilation = geometry
-    if stride != ONES or dilation == ONES:
-        return None
-    return dilated_kernel_gradient(x, gradient, window, padding, dilation)
-
-
 def _kernel_gradient_on_cpu(
     x: Float[Array, "b h w c"],
     gradient: Float[Array, "b p q o"],
@@ -149,6 +130,8 @@ def _kernel_gradient_on_cpu(
 ) -> Float[Array, "k l c o"] | None:
     stride, padding, _, dilation = geometry
     channels, size = (x.shape[3], gradient.shape[3]), gradient.shape[1:3]
+    if not x.dtype == gradient.dtype == jnp.float32:
+        return None
     if stride == ONES and _suits_winograd(window, channels, size, dilation, tile=4):
         return winograd_kernel_gradient(x, gradient, padding, dilation[0])
     if (
@@ -160,6 +143,21 @@ def _kernel_gradient_on_cpu(
     if min(size) >= 64:
         return blocked_kernel_gradient(x, gradient, window, padding, stride, dilation)
     return None
+
+
+def _kernel_gradient_on_gpu(
+    x: Float[Array, "b h w c"],
+    gradient: Float[Array, "b p q o"],
+    window: Pair,
+    geometry: Geometry,
+) -> Float[Array, "k l c o"] | None:
+    if geometry.stride != ONES or geometry.dilation == ONES:
+        return None
+    return dilated_kernel_gradient(x, gradient, window, geometry.padding, geometry.dilation)
+
+
+CPU = Ways(_convolution_on_cpu, _kernel_gradient_on_cpu)
+GPU = Ways(lambda x, kernel, geometry: None, _kernel_gradient_on_gpu)
 
 
 def _suits_winograd(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array
 
-from jax_inpaint.compilation.convolutions import on_cpu, on_gpu, rewrite_convolution
+from jax_inpaint.compilation.convolutions import CPU, GPU, rewrite_convolution
 
 Rules = Mapping[str, Callable[..., Array | None]]
 
@@ -73,8 +73,8 @@ def rewrite_sum(x: Array, *, axes: Sequence[int], **_: Any) -> Array | None:
 
 RULES: dict[str, Rules] = {
     "cpu": {
-        "conv_general_dilated": partial(rewrite_convolution, on_cpu),
+        "conv_general_dilated": partial(rewrite_convolution, CPU),
         "reduce_sum": rewrite_sum,
     },
-    "gpu": {"conv_general_dilated": partial(rewrite_convolution, on_gpu)},
+    "gpu": {"conv_general_dilated": partial(rewrite_convolution, GPU)},
 }

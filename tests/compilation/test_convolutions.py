@@ -1,5 +1,8 @@
 """Rewritten convolutions against XLA's own, forward and as gradients."""
 
+import itertools
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,14 +100,21 @@ def test_strided_kernel_gradient_is_the_gradient(size, padding):
     assert_close(result, vjp(gradient)[0], 3e-5)
 
 
-@pytest.mark.parametrize("dilation", [(2, 2), (3, 3), (1, 4), (16, 16)])
-@pytest.mark.parametrize("padding", [((1, 2), (2, 1)), ((8, 8), (9, 7)), ((30, 33), (33, 30))])
+NARROW, WIDE, WIDEST = ((1, 2), (2, 1)), ((8, 8), (9, 7)), ((30, 33), (33, 30))
+
+
+@pytest.mark.parametrize(
+    ("dilation", "padding"),
+    [
+        *itertools.product([(2, 2), (3, 3), (1, 4)], [NARROW, WIDE, WIDEST]),
+        ((16, 16), WIDE),
+        ((16, 16), WIDEST),
+    ],
+)
 def test_dilated_kernel_gradient_is_the_gradient(dilation, padding):
     x, kernel = normal(0, 2, 17, 14, 3), normal(1, 3, 2, 3, 4)
-    if padding[0][0] < dilation[0] == 16:
-        pytest.skip("nothing would come out")
-    convolve = lambda kernel: direct_convolution(x, kernel, padding, dilation=dilation)  # noqa: E731
-    y, vjp = jax.vjp(convolve, kernel)
+    convolve = partial(direct_convolution, padding=padding, dilation=dilation)
+    y, vjp = jax.vjp(partial(convolve, x), kernel)
     gradient = normal(2, *y.shape)
     result = dilated_kernel_gradient(x, gradient, (3, 2), padding, dilation)
     assert_close(result, vjp(gradient)[0])
@@ -140,8 +150,8 @@ LAYERS = [
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_rewriting_changes_a_layer_and_its_gradients_by_rounding_only(layer, padding, platform):
     window, stride, dilation, into, out, size = layer
-    if padding == "VALID" and (window - 1) * dilation >= size:
-        pytest.skip("nothing would come out")
+    if padding == "VALID":  # at least one pixel comes out
+        size = max(size, (window - 1) * dilation + 1)
 
     def convolve(x, kernel):
         return jax.lax.conv_general_dilated(
@@ -228,11 +238,26 @@ def test_large_sums_over_all_but_the_channels_are_products():
 
 def test_compiled_for_one_cpu_it_is_rewritten_and_for_several_not():
     x, kernel = normal(0, 1, 16, 16, 96), normal(1, 3, 3, 96, 96)
-    convolve = lambda x, kernel: direct_convolution(x, kernel, ((1, 1), (1, 1)))  # noqa: E731
+    convolve = partial(direct_convolution, padding=((1, 1), (1, 1)))
     one = compile_for(jax.devices("cpu")[:1], convolve).lower(x, kernel).as_text()
     several = compile_for(jax.devices("cpu")[:2], convolve).lower(x, kernel).as_text()
     assert "stablehlo.convolution" not in one
     assert "stablehlo.convolution" in several
+
+
+def test_what_the_user_sets_of_xla_counts(monkeypatch):
+    compile_for(jax.devices("cpu")[:1], jnp.sum)  # asks XLA once which options it has
+    compiled = []
+    monkeypatch.setattr(
+        jax, "jit", lambda function, **options: compiled.append(options) or function
+    )
+    option = "xla_backend_optimization_level"
+    for flags in (f"--{option}=0", "--some_other_option=0"):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        compile_for(jax.devices("cpu")[:1], jnp.sum, code_level=2)
+    by_user, by_us = (options["compiler_options"] for options in compiled)
+    assert option not in by_user
+    assert by_us == by_user | {option: 2}
 
 
 def test_a_gpu_takes_kernels_of_dilated_convolutions_apart_and_nothing_else():

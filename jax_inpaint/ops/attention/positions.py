@@ -12,11 +12,12 @@ from jaxtyping import Array, Bool, Float, Int
 Numbers = Int[Array | np.ndarray, "*p"]
 
 
-def tile_shape(h: int, w: int) -> tuple[int, int]:
+def tile_shape(h: int, w: int, parts: bool = False) -> tuple[int, int]:
     """Rows and columns of the queries that are scored at once: a small map whole, else about 16x32.
 
     A tile holds a few matrices of its size times the map's. Smaller tiles repeat more of what
-    their neighbours compute (two positions on every side); larger ones are no faster.
+    their neighbours compute (two positions on every side); larger ones are no faster. Where only
+    ``parts`` of the map are wanted, tiles of 8x16 follow them more closely.
     """
     if h * w <= 32 * 32:
         return h, w
@@ -24,7 +25,8 @@ def tile_shape(h: int, w: int) -> tuple[int, int]:
     def even_share(size: int, most: int) -> int:
         return -(-size // -(-size // most))
 
-    return even_share(h, 16), even_share(w, 32)
+    rows, columns = (8, 16) if parts else (16, 32)
+    return even_share(h, rows), even_share(w, columns)
 
 
 def tiles_of_queries(

@@ -89,7 +89,7 @@ def contextual_attention(
         weights = _weights(scores * softmax_scale, keys, inside)
         return _paste(weights, keys), _best(weights, keys)
 
-    rows, columns = tile_shape(h, w)
+    rows, columns = tile_shape(h, w, parts=wanted is not None)
     tiles = jax.tree.map(jnp.asarray, tiles_of_queries(h, w, rows, columns, halo))
     if len(tiles[0]) == 1:
         pasted, best = jax.tree.map(lambda x: x[None], attend(tiles[0][0], tiles[1][0]))
