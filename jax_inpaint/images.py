@@ -5,10 +5,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Integer, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from jax_inpaint.files import write_atomically
 from jax_inpaint.images_16_bit import (
@@ -130,7 +131,10 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         with Image.open(io.BytesIO(data)) as image:
             profile = image.info.get("icc_profile")
             raw_mode = deep_raw_mode(image)
-            pixels, mode = read_16_bit(data, image, raw_mode) if raw_mode else _read_8_bit(image)
+            if raw_mode:
+                pixels, mode = read_16_bit(data, image, raw_mode)
+            else:
+                pixels, mode = _read_jpeg(data, image) or _read_8_bit(image)
     except FileNotFoundError:
         raise ImageFileError(f"{path}: there is no such file") from None
     except UnidentifiedImageError:
@@ -142,6 +146,20 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         reason = getattr(error, "strerror", None) or error
         raise ImageFileError(f"{path}: can't be read as a picture ({reason})") from error
     return Picture(pixels.reshape(*pixels.shape[:2], -1), mode, profile)
+
+
+def _read_jpeg(data: bytes, image: Image.Image) -> tuple[np.ndarray, str] | None:
+    """The pixels of a plain JPEG by OpenCV, which takes two thirds of Pillow's time for the same.
+
+    None for files that Pillow must see to: turned, in other colours, or cut off, which OpenCV
+    doesn't mind.
+    """
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    if image.format != "JPEG" or image.mode != "RGB" or turned or not data.endswith(b"\xff\xd9"):
+        return None
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    return None if pixels is None else (pixels, "RGB")
 
 
 def _read_8_bit(image: Image.Image) -> tuple[np.ndarray, str]:

@@ -273,6 +273,27 @@ def test_exif_orientation_brings_8_bits_upright(tmp_path, suffix, mode, orientat
     assert np.array_equal(pixels[..., : upright.shape[-1]], upright)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_plain_jpegs_have_the_pixels_that_pillow_finds(tmp_path, subsampling, progressive):
+    smooth = cv2.GaussianBlur(noise(57, 83, "RGB"), None, 3)
+    options = {"subsampling": subsampling, "progressive": progressive}
+    pillow(smooth, "RGB").save(tmp_path / "a.jpg", icc_profile=ICC, **options)
+    with Image.open(tmp_path / "a.jpg") as image:
+        expected = np.asarray(image)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert np.array_equal(picture.pixels, expected)
+    assert (picture.mode, picture.icc_profile) == ("RGB", ICC)
+
+
+def test_half_a_jpeg_is_refused(tmp_path):
+    pillow(noise(64, 64, "RGB"), "RGB").save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ImageFileError, match=r"a\.jpg: can't be read .*truncated"):
+        read_picture(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_exif_orientation_brings_a_jpeg_upright(tmp_path, mode, orientation):
