@@ -16,7 +16,8 @@ from jax_inpaint.losses.terms import feature_layers
 from jax_inpaint.models import DISCRIMINATORS, GENERATORS
 from jax_inpaint.training.parallel import AXIS, parallel_step, replicate
 from jax_inpaint.training.schedule import phase_at
-from jax_inpaint.training.state import init_state
+from jax_inpaint.training.state import describe_state, init_state
+from jax_inpaint.training.step import make_train_step
 
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").glob("*.py"))
 
@@ -35,6 +36,27 @@ def squeezenet():
     return random_feature_params("squeezenet", jax.random.key(0))
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_phase_can_be_traced(path, squeezenet):
+    """What the slow test below computes, without computing it."""
+    config = shrunk(path)
+    state = describe_state(config)
+    images = jax.ShapeDtypeStruct((2, *config.data.size, 3), np.uint8)
+    names = set()
+    for phase in {phase_at(config.objective, step) for step in range(3)}:
+        step = make_train_step(config, phase)
+        after, metrics = jax.eval_shape(
+            step, state, {"image": images}, {"squeezenet": squeezenet}
+        )
+        assert jax.tree.structure(after) == jax.tree.structure(state)
+        assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(
+            lambda a: (a.shape, a.dtype), state
+        )
+        names |= metrics.keys()
+    assert names >= {term.name for term in config.objective.terms}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_three_steps_have_finite_losses_and_teach_both_networks(path, squeezenet):
     config = shrunk(path)

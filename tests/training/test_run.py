@@ -145,6 +145,7 @@ def test_a_stop_on_a_step_with_a_picture_is_saved_too(
     assert state["/step"] == saved
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_resumes_from_its_last_complete_checkpoint(
     uninterrupted, start_training, run_training, tmp_path
 ):
@@ -289,6 +290,7 @@ def test_a_missing_feature_network_is_named_with_its_address(run_training, tmp_p
     assert "features.vgg16" in output
 
 
+@pytest.mark.slow
 def test_explanations_reach_tensorboard(run_training, tmp_path):
     status, output = run_training(
         *("--train.explain", "--train.steps", "3", "--train.image-every", "3"),
