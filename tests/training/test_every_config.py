@@ -45,9 +45,7 @@ def test_every_phase_can_be_traced(path, squeezenet):
     names = set()
     for phase in {phase_at(config.objective, step) for step in range(3)}:
         step = make_train_step(config, phase)
-        after, metrics = jax.eval_shape(
-            step, state, {"image": images}, {"squeezenet": squeezenet}
-        )
+        after, metrics = jax.eval_shape(step, state, {"image": images}, {"squeezenet": squeezenet})
         assert jax.tree.structure(after) == jax.tree.structure(state)
         assert jax.tree.map(lambda a: (a.shape, a.dtype), after) == jax.tree.map(
             lambda a: (a.shape, a.dtype), state
