@@ -103,7 +103,10 @@ def test_a_run_leaves_what_it_promises(uninterrupted):
     assert kept == {6, 9, 12} | {best}
 
 
-@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("stop", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_stopped_run_resumes_and_equals_one_that_never_stopped(
     stop, status, uninterrupted, start_training, run_training, tmp_path
 ):
@@ -244,6 +247,7 @@ def test_a_wrong_source_is_one_clear_line(run_training, tmp_path):
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_run_with_batch_norm_goes_on_with_its_statistics(run_training, tmp_path, few_terms):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     arguments = ("--config", str(few_terms), "--train.steps", "6")
