@@ -7,10 +7,10 @@ learning rates grow by the root of that, after a warm-up.
     jax-inpaint plan --config configs/deepfillv2_places2_tpu.py --topology v5e:4x4
     python train.py --config configs/deepfillv2_places2_tpu.py
 
-Cost: not measured. What the plan (jax 0.10.2, libtpu 0.0.42.1) says of a chip and a step: 2.6 of
-15.75 GiB, 2.25 TFLOP (281 GFLOP an image), 140 million cycles by the compiler's own estimate, and
-three all-reduces of 39 MB together. Cycles an image at other batches, in millions: 17.5 at 8 images
-a chip, 16.7 at 16 (4.7 GiB), 17.2 at 48 (12.0 GiB): larger ones gain little.
+Cost: not measured. What the plan (`--search 0`; jax 0.10.2, libtpu 0.0.42.1) says of a chip and a
+step: 2.7 of 15.75 GiB, 2.15 TFLOP (269 GFLOP an image), 135 million cycles by the compiler's own
+estimate, and three all-reduces of 39 MB together. Without `--search 0` it looks for the largest batch
+that fits as well.
 
 train.py runs in one process, and 16 chips have several hosts. The 8 chips of one host (v5e:2x4)
 take the same batch at 16 images a chip.
