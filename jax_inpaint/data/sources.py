@@ -159,7 +159,7 @@ class FolderSource:
         return len(self.files)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return read_picture(self.root / self.files[index]).rgb_uint8()
+        return read_picture(self.root / self.files[index], metadata=False).rgb_uint8()
 
     def name(self, index: int) -> str:
         """The path below the folder."""

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from jax_inpaint.images import (
     SUFFIXES,
     ImageFileError,
+    Metadata,
     Picture,
     check_writable,
     is_lossless,
@@ -101,7 +102,7 @@ def png_chunk(kind, data):
 @pytest.mark.parametrize(("suffix", "mode", "dtype", "holds"), CASES)
 def test_what_is_written_comes_back_or_is_refused(tmp_path, suffix, mode, dtype, holds, size):
     path = tmp_path / f"picture{suffix}"
-    picture = Picture(noise(*size, mode, dtype), mode, ICC)
+    picture = Picture(noise(*size, mode, dtype), mode, Metadata(ICC))
     if not holds:
         with pytest.raises(ImageFileError, match=r"needs? \.") as error:
             write_picture(path, picture)
@@ -111,7 +112,7 @@ def test_what_is_written_comes_back_or_is_refused(tmp_path, suffix, mode, dtype,
     write_picture(path, picture)
     again = read_picture(path)
     assert list(tmp_path.iterdir()) == [path]
-    assert again.icc_profile == (None if suffix == ".bmp" else ICC)
+    assert again.metadata.icc_profile == (None if suffix == ".bmp" else ICC)
     assert again.pixels.dtype == dtype
     if suffix == ".webp" and mode in ("L", "LA"):  # it knows colours only
         assert again.mode == {"L": "RGB", "LA": "RGBA"}[mode]
@@ -133,7 +134,7 @@ def test_all_suffixes_are_covered_and_upper_case_is_fine(tmp_path):
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_other_readers_understand_16_bit_png(tmp_path, mode):
-    picture = Picture(noise(13, 22, mode, np.uint16), mode, ICC)
+    picture = Picture(noise(13, 22, mode, np.uint16), mode, Metadata(ICC))
     write_picture(tmp_path / "a.png", picture)
     found = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
     if mode == "LA":  # OpenCV makes it BGRA
@@ -145,7 +146,7 @@ def test_other_readers_understand_16_bit_png(tmp_path, mode):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_other_readers_understand_16_bit_tiff(tmp_path, mode):
-    picture = Picture(noise(13, 22, mode, np.uint16), mode, ICC)
+    picture = Picture(noise(13, 22, mode, np.uint16), mode, Metadata(ICC))
     write_picture(tmp_path / "a.tif", picture)
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         page = file.pages[0]
@@ -283,7 +284,7 @@ def test_plain_jpegs_have_the_pixels_that_pillow_finds(tmp_path, subsampling, pr
         expected = np.asarray(image)
     picture = read_picture(tmp_path / "a.jpg")
     assert np.array_equal(picture.pixels, expected)
-    assert (picture.mode, picture.icc_profile) == ("RGB", ICC)
+    assert (picture.mode, picture.metadata.icc_profile) == ("RGB", ICC)
 
 
 def test_half_a_jpeg_is_refused(tmp_path):
@@ -648,10 +649,10 @@ def test_filling_changes_colours_in_the_hole_and_nothing_else(mode, dtype):
     original = pixels.copy()
     hole = np.random.default_rng(1).random((13, 22)) < 0.4
     rgb = np.random.default_rng(2).uniform(-1.2, 1.2, (13, 22, 3)).astype(np.float32)
-    filled = Picture(pixels, mode, b"profile").filled(rgb, hole)
+    filled = Picture(pixels, mode, Metadata(b"profile")).filled(rgb, hole)
     assert np.array_equal(pixels, original)
     assert np.array_equal(filled.pixels[~hole], pixels[~hole])
-    assert (filled.mode, filled.icc_profile) == (mode, b"profile")
+    assert (filled.mode, filled.metadata.icc_profile) == (mode, b"profile")
     assert filled.pixels.dtype == dtype
     if mode in ("LA", "RGBA"):
         assert np.array_equal(filled.pixels[..., -1], pixels[..., -1])

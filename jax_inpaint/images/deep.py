@@ -5,11 +5,14 @@ import re
 import struct
 import sys
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+
+from jax_inpaint.images.metadata import Metadata, png_texts, tiff_tags, upright
 
 _16_BIT_RAW_MODES = re.compile("(I|LA|RGB|RGBX|RGBA);16([BLN]?)")
 _OTHER_ORDER = {"B": "L", "L": "B", "N": {"little": "B", "big": "L"}[sys.byteorder]}
@@ -69,16 +72,16 @@ def _decode(data: bytes, raw_mode: str) -> np.ndarray:
             )
             for tile in image.tile
         ]
-        return np.asarray(ImageOps.exif_transpose(image))
+        return np.asarray(upright(image))
 
 
-def encode_16_bit(pixels: np.ndarray, profile: bytes | None, file_format: str) -> bytes:
-    """A PNG or TIFF file of uint16 pixels (H, W, C) with their ICC profile."""
+def encode_16_bit(pixels: np.ndarray, metadata: Metadata, file_format: str) -> bytes:
+    """A PNG or TIFF file of uint16 pixels (H, W, C) with what goes along."""
     encode = _encode_16_bit_png if file_format == "PNG" else _encode_16_bit_tiff
-    return encode(pixels, profile)
+    return encode(pixels, metadata)
 
 
-def _encode_16_bit_png(pixels: np.ndarray, profile: bytes | None) -> bytes:
+def _encode_16_bit_png(pixels: np.ndarray, metadata: Metadata) -> bytes:
     """PNG by hand, as Pillow writes no 16-bit colours and OpenCV no profile."""
     height, width, channels = pixels.shape
 
@@ -95,14 +98,26 @@ def _encode_16_bit_png(pixels: np.ndarray, profile: bytes | None) -> bytes:
         [
             b"\x89PNG\r\n\x1a\n",
             chunk(b"IHDR", header),
-            chunk(b"iCCP", b"ICC\0\0" + zlib.compress(profile)) if profile else b"",
+            *(chunk(kind, data) for kind, data in _metadata_chunks(metadata)),
             chunk(b"IDAT", zlib.compress(filtered.tobytes())),
             chunk(b"IEND", b""),
         ]
     )
 
 
-def _encode_16_bit_tiff(pixels: np.ndarray, profile: bytes | None) -> bytes:
+def _metadata_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+    if metadata.icc_profile:
+        yield b"iCCP", b"ICC\0\0" + zlib.compress(metadata.icc_profile)
+    if metadata.dpi:
+        across, down = (round(dpi / 0.0254) for dpi in metadata.dpi)  # pixels a metre
+        yield b"pHYs", struct.pack(">2IB", across, down, 1)
+    if metadata.exif:
+        yield b"eXIf", metadata.exif.removeprefix(b"Exif\0\0")
+    for kind, data, _ in png_texts(metadata).chunks:
+        yield kind, data
+
+
+def _encode_16_bit_tiff(pixels: np.ndarray, metadata: Metadata) -> bytes:
     """TIFF of one uncompressed strip, as Pillow writes no 16-bit colours and OpenCV no profile."""
     height, width, channels = pixels.shape
     data = pixels.astype("<u2").tobytes()
@@ -118,8 +133,13 @@ def _encode_16_bit_tiff(pixels: np.ndarray, profile: bytes | None) -> bytes:
     directory[tag.StripByteCounts] = len(data)
     if channels == 4:
         directory[tag.ExtraSamples] = 2  # alpha that isn't multiplied into the colours
-    if profile:
-        directory[tag.InterColorProfile] = profile
+    if metadata.icc_profile:
+        directory[tag.InterColorProfile] = metadata.icc_profile
+    if metadata.dpi:
+        directory[tag.XResolution], directory[tag.YResolution] = metadata.dpi
+        directory[tag.ResolutionUnit] = 2  # inches
+    for number, value in tiff_tags(metadata).items():
+        directory[number] = value
     buffer = io.BytesIO()
     directory.save(buffer)
     return buffer.getvalue() + data
