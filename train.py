@@ -15,10 +15,11 @@ from jax_inpaint.config import Config, ConfigError, parse_command_line
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
 from jax_inpaint.losses.terms import load_feature_networks
+from jax_inpaint.stopping import StopRequest
 from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.training.check import check_experiment
 from jax_inpaint.training.checkpoint import Checkpoints, WorkdirError, changes, open_workdir
-from jax_inpaint.training.loop import NotFiniteError, StopRequest, describe, train
+from jax_inpaint.training.loop import NotFiniteError, describe, train
 from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
 from jax_inpaint.training.stages import StagedBatches
 from jax_inpaint.training.state import Params, init_state

@@ -5,8 +5,10 @@ Any safetensors reader opens it. Tensors are float32 named by their path, such a
 ``config`` is JSON.
 """
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -17,7 +19,7 @@ import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from jax_inpaint.config import GeneratorConfig, from_dict, to_dict
+from jax_inpaint.config import GeneratorConfig, Size, from_dict, to_dict
 from jax_inpaint.files import write_atomically
 from jax_inpaint.models import GENERATORS
 
@@ -33,9 +35,15 @@ class WeightsError(ValueError):
 
 
 def save_weights(
-    path: str | os.PathLike[str], config: GeneratorConfig, variables: Variables
+    path: str | os.PathLike[str],
+    config: GeneratorConfig,
+    variables: Variables,
+    size: Size | None = None,
 ) -> None:
-    """Writes a generator's variables and configuration, atomically; replaces an older file."""
+    """Writes a generator's variables and configuration, atomically; replaces an older file.
+
+    ``size`` is the height and width, pixels, of the images that it was trained on, if known.
+    """
     tensors = {
         name: np.ascontiguousarray(value)
         for collection in jax.device_get(variables).values()
@@ -47,7 +55,29 @@ def save_weights(
         "architecture": values.pop("architecture"),
         "config": json.dumps(values),
     }
+    if size is not None:
+        header["size"] = json.dumps(size)
     write_atomically(Path(path), safetensors.numpy.save(tensors, header))
+
+
+def trained_size(path: str | os.PathLike[str]) -> Size | None:
+    """Height and width of the images that weights were trained on; None if the file doesn't tell.
+
+    Raises WeightsError as :func:`load_weights`, which looks at the rest of the file.
+    """
+    path = _file(Path(path))
+    with _telling_what_is_wrong(path), safetensors.safe_open(path, framework="numpy") as file:
+        text = (file.metadata() or {}).get("size", "null")
+    try:
+        size = json.loads(text)
+        if size is None:
+            return None
+        height, width = size
+        if not (type(height) is type(width) is int and 0 < min(size) <= max(size) < 2**20):
+            raise ValueError("it isn't two numbers of pixels")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: the header's size {text!r} can't be used ({error})") from error
+    return height, width
 
 
 def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variables]:
@@ -60,25 +90,12 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variabl
         WeightsError: if there is no such file, it isn't one of ours, its tensors aren't those of
             its configuration, finite and float32, or it is damaged.
     """
-    path = Path(path)
-    if os.path.isdir(path):  # noqa: PTH112 (Path.is_dir may raise)
-        path = path / FILE_NAME
-        if not os.path.lexists(path):
-            raise WeightsError(
-                f"{path.parent} holds no {FILE_NAME}; has a training run written one there?"
-            )
-    try:
-        path.open("rb").close()  # says why it fails; safe_open would say that there is no such file
-        with safetensors.safe_open(path, framework="numpy") as file:
-            config = _read_config(path, file.metadata() or {})
-            shapes = variable_shapes(config)
-            _check_tensors(path, shapes, file)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: there is no such file") from None
-    except (safetensors.SafetensorError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise WeightsError(f"{path} can't be read as safetensors ({reason})") from error
+    path = _file(Path(path))
+    with _telling_what_is_wrong(path), safetensors.safe_open(path, framework="numpy") as file:
+        config = _read_config(path, file.metadata() or {})
+        shapes = variable_shapes(config)
+        _check_tensors(path, shapes, file)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{path}: {name} holds NaN or infinity; the training run diverged")
@@ -87,6 +104,27 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variabl
         for collection, names in shapes.items()
     }
     return config, variables
+
+
+def _file(path: Path) -> Path:
+    if not os.path.isdir(path):  # noqa: PTH112 (Path.is_dir may raise)
+        return path
+    if not os.path.lexists(path / FILE_NAME):
+        raise WeightsError(f"{path} holds no {FILE_NAME}; has a training run written one there?")
+    return path / FILE_NAME
+
+
+@contextlib.contextmanager
+def _telling_what_is_wrong(path: Path) -> Iterator[None]:
+    """Turns what safetensors and the system raise into a WeightsError that names the file."""
+    try:
+        path.open("rb").close()  # says why it fails; safe_open would say that there is no such file
+        yield
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: there is no such file") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{path} can't be read as safetensors ({reason})") from error
 
 
 def _read_config(path: Path, header: dict[str, str]) -> GeneratorConfig:

@@ -12,7 +12,7 @@ from flax import traverse_util
 
 from jax_inpaint.config import to_dict
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
-from jax_inpaint.weights import FILE_NAME, WeightsError, load_weights, save_weights
+from jax_inpaint.weights import FILE_NAME, WeightsError, load_weights, save_weights, trained_size
 
 CONFIG = DeepFillV2Config(width=4)
 HEADER = {"format": "jax_inpaint", "architecture": "deepfillv2"}
@@ -259,3 +259,27 @@ def test_weights_of_a_diverged_run_are_refused(save, tensors, value):
     tensors[KERNEL][1, 2, 3, 4] = value
     with pytest.raises(WeightsError, match=rf"{KERNEL} holds NaN or infinity"):
         load_weights(save(tensors))
+
+
+# What the generator was trained on
+
+
+def test_the_size_of_training_images_goes_along(tmp_path, params):
+    path = tmp_path / "weights.safetensors"
+    config, variables = CONFIG, params
+    save_weights(path, config, variables)
+    assert trained_size(path) is None
+    save_weights(path, config, variables, (48, 64))
+    assert trained_size(path) == trained_size(tmp_path) == (48, 64)
+    assert load_weights(path)[0] == config
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["5", "[64]", "[64, 64, 3]", "[0, 64]", "[-1, 64]", '["a", 64]', "[64.0, 64]", "{", "[" * 9999],
+)
+def test_a_size_that_can_t_be_is_refused(tmp_path, text):
+    path = tmp_path / "weights.safetensors"
+    safetensors.numpy.save_file({"a": np.zeros(1, np.float32)}, path, {"size": text})
+    with pytest.raises(WeightsError, match="the header's size"):
+        trained_size(path)

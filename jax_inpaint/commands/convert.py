@@ -35,9 +35,9 @@ class Convert:
         """Checks that it could write, converts, writes, and says what it was and became."""
         self._check_output()
         order = None if self.color_order == "auto" else self.color_order
-        kind, config, variables = convert(self.source, color_order=order, step=self.step)
+        kind, config, variables, size = convert(self.source, color_order=order, step=self.step)
         try:
-            save_weights(self.output, config, variables)
+            save_weights(self.output, config, variables, size)
         except OSError as error:
             raise ConvertError(f"{self.output} can't be written ({error.strerror})") from error
         settings = to_dict(config)

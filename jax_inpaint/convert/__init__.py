@@ -16,7 +16,7 @@ from jax_inpaint import tensorflow_files, torch_files
 from jax_inpaint.convert import deepfillv2, lama, partial_unet
 from jax_inpaint.convert.kinds import ColorOrder, Converted, ConvertError, Tensors
 from jax_inpaint.convert.workdir import convert_workdir
-from jax_inpaint.weights import FILE_NAME, load_weights
+from jax_inpaint.weights import FILE_NAME, load_weights, trained_size
 
 __all__ = ["ColorOrder", "ConvertError", "Converted", "convert"]
 
@@ -67,7 +67,7 @@ def _convert_ours(source: Path, step: int | None) -> Converted | None:
     if step is not None:
         raise ConvertError(f"{source} is no workdir of a training run, so it has no step {step}")
     if (source / FILE_NAME).is_file() or _has_our_header(source):
-        return Converted("weights of jax_inpaint", *load_weights(source))
+        return Converted("weights of jax_inpaint", *load_weights(source), trained_size(source))
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from flax import traverse_util
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import GeneratorConfig, Size
 from jax_inpaint.torch_files import TORCH_LEAVES, TensorFileError, require_shapes
 from jax_inpaint.weights import Variables, variable_shapes
 
@@ -32,6 +32,7 @@ class Converted(NamedTuple):
     kind: str
     config: GeneratorConfig
     variables: Variables
+    size: Size | None = None
 
 
 class Source(NamedTuple):

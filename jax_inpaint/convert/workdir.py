@@ -37,7 +37,8 @@ def convert_workdir(workdir: Path, step: int | None = None) -> Converted:
             raise ConvertError(f"{workdir} holds no checkpoint of step {step}; steps {saved} are")
         try:
             args = ocp.args.Composite(config=ocp.args.JsonRestore())
-            values = dict(manager.restore(step, args=args)["config"]["generator"])
+            experiment = manager.restore(step, args=args)["config"]
+            values, (height, width) = dict(experiment["generator"]), experiment["data"]["size"]
             config = from_dict(GENERATORS[values.pop("architecture")], values)
             template = {
                 collection: traverse_util.unflatten_dict(
@@ -62,4 +63,6 @@ def convert_workdir(workdir: Path, step: int | None = None) -> Converted:
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ConvertError(f"{folder / str(step)} can't be read ({reason[0]})") from error
-    return Converted(f"a training run at step {step}", config, restored["state"]["ema"])
+    return Converted(
+        f"a training run at step {step}", config, restored["state"]["ema"], (height, width)
+    )

@@ -1,10 +1,8 @@
 """The loop: step, look, log, validate, save; until done, asked to stop, or not finite."""
 
 import math
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 import jax
@@ -12,6 +10,7 @@ import numpy as np
 
 from jax_inpaint.config import Config
 from jax_inpaint.inference.sheets import explanation_pictures
+from jax_inpaint.stopping import StopRequest
 from jax_inpaint.training.checkpoint import Checkpoints
 from jax_inpaint.training.logs import RunLog
 from jax_inpaint.training.parallel import HostBatch
@@ -23,40 +22,6 @@ from jax_inpaint.weights import FILE_NAME, save_weights
 
 class NotFiniteError(RuntimeError):
     """A loss or gradient became NaN or infinite."""
-
-
-class StopRequest:
-    """Turns Ctrl-C and SIGTERM into a wish to stop; a Ctrl-C after that stops at once.
-
-    Example:
-        >>> with StopRequest() as stop:
-        ...     stop.signal is None
-        True
-    """
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = signal.Signals(number)
-
-    def __enter__(self) -> "StopRequest":
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def train(
@@ -113,7 +78,7 @@ def train(
                 f"PSNR {figures['hole_psnr']:.2f} dB, SSIM {figures['hole_ssim']:.3f}"
             )
         checkpoints.save(step, state, config, figures)
-        save_weights(workdir / FILE_NAME, config.generator, state.ema)
+        save_weights(workdir / FILE_NAME, config.generator, state.ema, config.data.size)
 
     pending: tuple[int, Metrics] | None = None
     step = saved_step = first

@@ -100,7 +100,7 @@ CONFIGS = {
     ],
 )
 def test_outputs_are_those_of_the_published_network(tmp_path, kind, sizes):
-    _, config, variables = convert(save(kind, twin(kind), tmp_path))
+    _, config, variables, _ = convert(save(kind, twin(kind), tmp_path))
     assert config == CONFIGS[kind]
     for size in sizes:
         picture, mask = picture_and_mask(*size)
@@ -145,7 +145,7 @@ def test_the_ports_identity_kernel_may_be_there_or_not_wherever_it_stands(tmp_pa
     kernel = state.pop(name)
     for states in (state, {name: kernel, **dict(reversed(state.items()))}):
         torch.save({"G": states}, path)
-        kind, config, variables = convert(path)
+        kind, config, variables, _ = convert(path)
         assert (kind, config) == with_it[:2]
         assert jax.tree.all(jax.tree.map(np.array_equal, variables, with_it.variables))
 
@@ -162,7 +162,7 @@ def test_the_published_width_has_84_tensors_and_4_million_parameters(tmp_path, k
     name, layout = known[kind]
     assert tuple(tensors[name].shape) == ((3, 3, 96, 96) if layout == "HWIO" else (96, 96, 3, 3))
     assert len(tensors) == 84 + (kind == "states_pt")
-    _, config, variables = convert(save(kind, network, tmp_path))
+    _, config, variables, _ = convert(save(kind, network, tmp_path))
     assert config.width == 24
     leaves = jax.tree.leaves(variables["params"])
     assert (len(leaves), sum(leaf.size for leaf in leaves)) == (84, 4_052_478)
@@ -170,7 +170,7 @@ def test_the_published_width_has_84_tensors_and_4_million_parameters(tmp_path, k
 
 def test_a_sixth_channel_is_the_sketch(tmp_path):
     network = SameNetwork(cnum=8, channels=6)
-    _, config, variables = convert(save("official", network, tmp_path))
+    _, config, variables, _ = convert(save("official", network, tmp_path))
     assert config.sketch
     kernel = variables["params"]["coarse"]["conv1"]["conv"]["kernel"]
     theirs = network.conv1.conv.weight.detach().numpy().transpose(2, 3, 1, 0)

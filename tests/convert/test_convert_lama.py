@@ -45,7 +45,7 @@ def lightning_checkpoint(network):
 @pytest.mark.parametrize("whole", [True, False])
 def test_outputs_are_those_of_the_official_network(tmp_path, twin, whole):
     torch.save(lightning_checkpoint(twin) if whole else twin.state_dict(), tmp_path / "best.ckpt")
-    kind, config, variables = convert(tmp_path / "best.ckpt")
+    kind, config, variables, _ = convert(tmp_path / "best.ckpt")
     assert "LaMa" in kind
     assert config == LaMaConfig(width=4, blocks=2)
     fill = jax.jit(config.build().apply)
@@ -63,6 +63,6 @@ def test_big_lama_is_recognised_by_its_shapes(tmp_path):
         state = lama.Generator(blocks=18).state_dict()
     state = {name: torch.tensor(1.0).expand(value.shape) for name, value in state.items()}
     torch.save({"state_dict": state}, tmp_path / "big.ckpt")
-    _, config, variables = convert(tmp_path / "big.ckpt")
+    _, config, variables, _ = convert(tmp_path / "big.ckpt")
     assert (config.width, config.blocks) == (64, 18)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == 50_975_875

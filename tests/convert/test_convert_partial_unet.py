@@ -41,7 +41,7 @@ def test_outputs_are_those_of_the_published_network(tmp_path, layer):
     # As the port's train.py saves it.
     content = {"n_iter": 9, "model": state_of(layer, twin), "optimizer": {"state": {}}}
     torch.save(content, tmp_path / "1000000.pth")
-    kind, config, variables = convert(tmp_path / "1000000.pth")
+    kind, config, variables, _ = convert(tmp_path / "1000000.pth")
     assert ("NVIDIA" in kind) == (layer == "nvidia")
     assert config == PartialUNetConfig(width=4, levels=4, normalization="imagenet")
     fill = jax.jit(config.build().apply)
@@ -58,7 +58,7 @@ def test_outputs_are_those_of_the_published_network(tmp_path, layer):
 def test_the_published_width_and_levels_are_read_off_the_shapes(tmp_path):
     twin = partial_unet.Network()
     torch.save({"model": twin.state_dict()}, tmp_path / "a.pth")
-    _, config, variables = convert(tmp_path / "a.pth")
+    _, config, variables, _ = convert(tmp_path / "a.pth")
     assert (config.width, config.levels) == (64, 7)
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == 25_779_796
 

@@ -54,7 +54,7 @@ def test_the_average_of_any_saved_step_comes_back_and_the_run_stays_as_it_is(run
     workdir, config, averages = run
     before = listing(workdir)
     for step, saved in ((3, 3), (5, 5), (None, 5)):
-        kind, generator, variables = convert(workdir, step=step)
+        kind, generator, variables, _ = convert(workdir, step=step)
         assert kind == f"a training run at step {saved}"
         assert generator == config.generator
         assert variables.keys() == {"params", "batch_stats"}
@@ -65,7 +65,7 @@ def test_the_average_of_any_saved_step_comes_back_and_the_run_stays_as_it_is(run
 def test_batch_statistics_come_along(tmp_path):
     config = small(generator=LaMaConfig(width=2, blocks=1), workdir=str(tmp_path / "run"))
     average = variables_of(config.generator, 0)
-    _, generator, variables = convert(save_run(config, {1: average}))
+    _, generator, variables, _ = convert(save_run(config, {1: average}))
     assert generator == config.generator
     assert jax.tree.leaves(variables["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, variables, average)
@@ -95,7 +95,7 @@ def test_weights_of_ours_stay_as_they_are(run, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_weights(path, config.generator, averages[3])
     for source in (path, tmp_path):
-        kind, generator, variables = convert(source)
+        kind, generator, variables, _ = convert(source)
         assert (kind, generator) == ("weights of jax_inpaint", config.generator)
         jax.tree.map(np.testing.assert_array_equal, variables, load_weights(path)[1])
     with pytest.raises(ConvertError, match="no workdir of a training run, so it has no step 3"):

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from jax_inpaint.training.loop import StopRequest
+from jax_inpaint.stopping import StopRequest
 
 
 def test_the_first_signal_is_noted_and_a_second_ctrl_c_stops_at_once():
