@@ -18,6 +18,7 @@ from jax_inpaint.config.objective import (
     Term,
 )
 from jax_inpaint.config.serialization import differences, from_dict, to_dict
+from jax_inpaint.config.sketch import SketchConfig
 from jax_inpaint.config.training import OptimizerConfig, Stage, TrainConfig
 from jax_inpaint.config.values import ConfigError, Dtype, Size, SpectralGradient, require
 
@@ -38,6 +39,7 @@ __all__ = [
     "OptimizerConfig",
     "Phase",
     "Size",
+    "SketchConfig",
     "SpectralGradient",
     "Stage",
     "Term",

@@ -6,6 +6,7 @@ from jax_inpaint.config.data import DataConfig
 from jax_inpaint.config.masks import MaskConfig
 from jax_inpaint.config.networks import DiscriminatorConfig, GeneratorConfig
 from jax_inpaint.config.objective import FeatureConfig, ObjectiveConfig
+from jax_inpaint.config.sketch import SketchConfig
 from jax_inpaint.config.training import OptimizerConfig, Stage, TrainConfig
 from jax_inpaint.config.values import require
 
@@ -19,6 +20,7 @@ class Config:
     discriminator: DiscriminatorConfig | None
     objective: ObjectiveConfig
     masks: MaskConfig = field(default_factory=MaskConfig)
+    sketch: SketchConfig = field(default_factory=SketchConfig)
     data: DataConfig = field(default_factory=DataConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

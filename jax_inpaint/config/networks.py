@@ -35,10 +35,10 @@ class GeneratorConfig(ABC):
         """Whether the network is guided by a sketch channel."""
         return False
 
-    def attention_memory(self, height: int, width: int) -> int:
-        """Bytes that contextual attention takes in an image of this size; 0 without it."""
-        del height, width
-        return 0
+    @property
+    def refines_guesses(self) -> bool:
+        """Whether the network has two stages and takes another's picture for the first one's."""
+        return False
 
     def frozen_parameters(self, path: tuple[str, ...]) -> bool:
         """Whether a parameter never changes with these settings."""

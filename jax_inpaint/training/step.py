@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jax_inpaint.config import Config, OptimizerConfig, Phase
 from jax_inpaint.data.augmentation import augment
+from jax_inpaint.data.sketches import training_sketches
 from jax_inpaint.images import from_uint8
 from jax_inpaint.losses.adversarial import (
     discriminator_loss,
@@ -22,7 +23,6 @@ from jax_inpaint.losses.adversarial import (
 from jax_inpaint.losses.reconstruction import l1
 from jax_inpaint.losses.terms import Scene
 from jax_inpaint.masks import sample_masks
-from jax_inpaint.ops.edges import sobel_edges
 from jax_inpaint.ops.spectral import spectral_normalize
 from jax_inpaint.training.schedule import learning_rate
 from jax_inpaint.training.state import Params, TrainState, build_optimizer
@@ -41,6 +41,7 @@ class Purpose(IntEnum):
     MASKS = 0
     PENALTY = 1
     AUGMENTATION = 2
+    SKETCHES = 3
 
 
 def random_key(seed: int, step: int | Array, purpose: Purpose) -> Array:
@@ -109,7 +110,10 @@ def make_train_step(
         else:
             key = random_key(config.train.seed, state.step, Purpose.MASKS)
             mask = sample_masks(key, count, height, width, config.masks, first)
-        sketch = sobel_edges(image) * mask if config.generator.takes_sketch else None
+        sketch = None
+        if config.generator.takes_sketch:
+            key = random_key(config.train.seed, state.step, Purpose.SKETCHES)
+            sketch = training_sketches(key, image, mask, config.sketch, first)
 
         def generate(params: Params) -> tuple[dict[str, Array], Params]:
             outputs: Any

@@ -8,11 +8,11 @@ import numpy as np
 
 from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import Config
+from jax_inpaint.data.sketches import sketches
 from jax_inpaint.data.stream import validation_images, validation_masks
 from jax_inpaint.images import from_uint8
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.metrics import hole_l1, hole_psnr, hole_ssim
-from jax_inpaint.ops.edges import sobel_edges
 from jax_inpaint.ops.flow import flow_to_color
 from jax_inpaint.training.state import Params
 
@@ -39,7 +39,9 @@ class Validation:
         generator = config.generator.build()
 
         def fill(variables: Params, images: jax.Array, masks: jax.Array) -> dict[str, jax.Array]:
-            sketch = sobel_edges(images) * masks if config.generator.takes_sketch else None
+            sketch = None
+            if config.generator.takes_sketch:
+                sketch = sketches(images, masks, config.sketch)
             outputs: Any = generator.apply(variables, images, masks, sketch)
             return outputs
 
