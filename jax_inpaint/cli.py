@@ -15,7 +15,7 @@ from jax_inpaint.config import ConfigError
 from jax_inpaint.convert import ConvertError
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.images import ImageFileError
-from jax_inpaint.inference.inpainter import FillError
+from jax_inpaint.inference.network import FillError
 from jax_inpaint.planning import PlanError
 from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.weights import WeightsError
@@ -42,18 +42,18 @@ USER_ERRORS = (
 
 def main() -> int:
     """Runs a subcommand; user errors become one line on stderr and exit status 1."""
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        prog="jax-inpaint",
-        description="Free-form image inpainting with GANs in JAX.",
-    )
-    keep_compiled_programs()
     try:
-        command.run()
+        command = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="jax-inpaint",
+            description="Free-form image inpainting with GANs in JAX.",
+        )
+        keep_compiled_programs()
+        status = command.run()
     except USER_ERRORS as error:
         print(f"jax-inpaint: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    return 0
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from jax_inpaint.images import (
     write_picture,
 )
 from jax_inpaint.inference.explanation import explain, summary
-from jax_inpaint.inference.inpainter import check_fillable
+from jax_inpaint.inference.inpainter import check_hole
 from jax_inpaint.inference.sheets import SHEETS, explanation_sheets
 from jax_inpaint.weights import load_weights
 
@@ -54,10 +54,9 @@ class Explain:
         figures_path = self.output / "summary.json"
         with quiet_decoders():
             original, hole = read_picture(self.picture), read_hole(self.mask)
-        check_fillable(original, hole)
+        check_hole(hole, original.size)
         self._check_output(*paths.values(), figures_path)
         config, variables = load_weights(self.weights)
-        check_fillable(original, hole, config)
         explanation = explain(config, variables, original.rgb(), hole)
         figures, sheets = summary(explanation), explanation_sheets(explanation)
         try:

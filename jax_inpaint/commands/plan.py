@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
+
 from jax_inpaint.config import Config, ConfigError, load_config
 from jax_inpaint.planning import (
     Program,
@@ -36,6 +38,8 @@ class Plan:
 
     def run(self) -> None:
         """Compiles and prints."""
+        # Programs for TPUs that aren't there can be stored, but not read again.
+        jax.config.update("jax_enable_compilation_cache", False)
         topology, config = parse_topology(self.topology), self._load()
         with without_tpu():
             check_experiment(config)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int
 
 from jax_inpaint.config import GeneratorConfig
-from jax_inpaint.inference.inpainter import pad_by_reflection, saying_where_memory_ends
+from jax_inpaint.inference.network import padded_size, saying_where_memory_ends
 from jax_inpaint.layers.partial import PartialConv
 from jax_inpaint.weights import Variables
 
@@ -95,6 +95,7 @@ def explain(
     variables: Variables,
     image: Float32[np.ndarray, "h w 3"],
     hole: Bool[np.ndarray, "h w"],
+    sketch: Bool[np.ndarray, "h w"] | None = None,
 ) -> Explanation:
     """Fills a picture and looks at what happens in the generator.
 
@@ -106,16 +107,21 @@ def explain(
         variables: its weights.
         image: in [-1, 1], of any size. Pixels in the hole aren't looked at.
         hole: True where to fill; neither empty nor everything.
+        sketch: True on lines wanted in the hole, for a generator that takes them.
 
     Raises:
         FillError: if the device has too little memory.
     """
     height, width = hole.shape
-    padded, mask = pad_by_reflection(image, hole, config.multiple)
-    real = np.zeros_like(mask)
-    real[:height, :width] = 1
+    full = padded_size(hole.shape, config.multiple)
+    padding = [(0, full[axis] - hole.shape[axis]) for axis in (0, 1)]
+    padded = np.pad(image, (*padding, (0, 0)), mode="reflect")
+    mask = np.pad(hole, padding, mode="reflect").astype(np.float32)[..., None]
+    lines = np.zeros_like(hole) if sketch is None else sketch
+    guide = np.pad(lines, padding, mode="reflect").astype(np.float32)[..., None]
+    real = np.pad(np.ones_like(hole), padding).astype(np.float32)[..., None]
     with saying_where_memory_ends(height, width):
-        outputs, gates, known = jax.device_get(_look(config, variables, padded, mask, real))
+        outputs, gates, known = jax.device_get(_look(config, variables, padded, mask, guide, real))
     flow = outputs.pop("offset_flow", None)
     return Explanation(
         architecture=config.architecture,
@@ -130,18 +136,22 @@ def explain(
 
 @partial(jax.jit, static_argnums=0)
 def _look(
-    config: GeneratorConfig, variables: Variables, image: Array, mask: Array, real: Array
+    config: GeneratorConfig,
+    variables: Variables,
+    image: Array,
+    mask: Array,
+    sketch: Array,
+    real: Array,
 ) -> tuple[dict[str, Array], tuple[Gates, ...], tuple[Known, ...]]:
     """Outputs for one padded image; gates and known positions of the layers, in their order.
 
     ``real`` is 0 in the padding, 1 elsewhere.
     """
-    sketch = jnp.zeros_like(mask)[None] if config.takes_sketch else None
     outputs, state = config.build().apply(
         variables,
         image[None],
         mask[None],
-        sketch,
+        sketch[None] if config.takes_sketch else None,
         mutable=["intermediates"],
         capture_intermediates=lambda module, _: isinstance(module, PartialConv),
     )

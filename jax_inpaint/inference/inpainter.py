@@ -1,146 +1,327 @@
-"""Fill the hole of one picture of any size."""
+"""Fill holes in pictures of any kind and size."""
 
-import contextlib
+import dataclasses
 import os
-from collections.abc import Iterator
-from typing import Any, Literal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Unpack
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 
-from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import GeneratorConfig
-from jax_inpaint.images import Picture
-from jax_inpaint.inference.blending import poisson_blend
-from jax_inpaint.models import final_output
-from jax_inpaint.weights import Variables, load_weights
+from jax_inpaint.images import Picture, grow_hole
+from jax_inpaint.inference.blending import blend
+from jax_inpaint.inference.explanation import Explanation, explain
+from jax_inpaint.inference.kinds import ImageLike, as_hole, as_picture, each, is_batch, like
+from jax_inpaint.inference.network import (
+    FillError,
+    Hole,
+    Image,
+    Network,
+    Sketch,
+    find_device,
+    padded_size,
+)
+from jax_inpaint.inference.options import SMALLEST_WORKING_SIZE, FillOptions, OptionFields
+from jax_inpaint.inference.strategies import Canvas, Filling, with_details
+from jax_inpaint.weights import Variables, load_weights, trained_size
 
-Blend = Literal["none", "poisson"]
+WORKING_SIZE = 512  # pixels, for weights that don't tell: twice the size that most learn on
+TOGETHER = 8  # pictures that pass the network at once, other than on CPUs
+SUSPICIOUS = 0.9  # share of a picture from which on a hole is more likely what should be kept
 
 
-class FillError(ValueError):
-    """A picture and mask that can't be filled; the message says why and what to do."""
+class FillWarning(UserWarning):
+    """What was asked for can be done, but hardly was meant."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture to fill.
+
+    Attributes:
+        picture: of any size, channels and depth.
+        hole: True where to fill.
+        sketch: True on lines to follow in the hole, for a network that takes them.
+    """
+
+    picture: Picture
+    hole: Bool[np.ndarray, "h w"]
+    sketch: Bool[np.ndarray, "h w"] | None = None
 
 
 class Inpainter:
-    """A generator with its weights, ready for pictures; one that takes a sketch gets an empty one.
+    """A generator with its weights, ready for pictures. Threads may share it.
+
+    Args:
+        config: the generator's.
+        variables: its weights.
+        working_size: longest side, pixels, of what the network is shown at once, except where a
+            strategy or the caller says otherwise.
+        dtype: ``float32`` or ``bfloat16``, what convolutions compute in; None for the config's.
+        device: where it runs: ``cpu``, ``gpu``, ``gpu:1``; None for what JAX prefers.
+
+    Raises:
+        FillError: if there is no such device.
 
     Example:
         >>> inpainter = Inpainter.load("runs/quickstart")  # doctest: +SKIP
-        >>> filled = inpainter(picture, hole)  # doctest: +SKIP
+        >>> inpainter("photo.jpg", "mask.png").save("filled.png")  # doctest: +SKIP
     """
 
-    def __init__(self, config: GeneratorConfig, variables: Variables):
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        variables: Variables,
+        *,
+        working_size: int = WORKING_SIZE,
+        dtype: Literal["float32", "bfloat16"] | None = None,
+        device: str | None = None,
+    ):
+        if dtype is not None:
+            if dtype not in ("float32", "bfloat16"):
+                raise FillError(f"dtype must be float32 or bfloat16, got {dtype!r}")
+            config = dataclasses.replace(config, compute_dtype=dtype)
         self.config = config
-        self._variables = jax.device_put(variables)
-        generator = config.build_to_fill()
-
-        def fill(variables: Variables, image: jax.Array, mask: jax.Array) -> jax.Array:
-            sketch = jnp.zeros_like(mask) if config.takes_sketch else None
-            outputs: Any = generator.apply(variables, image, mask, sketch)
-            return final_output(outputs)
-
-        self._fill = compile_for(jax.local_devices()[:1], fill)
+        self.working_size = working_size
+        self._network = Network(config, variables, find_device(device))
+        self.together = 1 if self._network.device.platform == "cpu" else TOGETHER
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Inpainter":
-        """Reads a weights file, or the one in the folder of a run. Raises WeightsError."""
-        return cls(*load_weights(path))
+    def load(cls, path: str | os.PathLike[str], **settings: Any) -> "Inpainter":
+        """Reads a weights file, or the one in the folder of a run.
 
-    def __call__(self, picture: Picture, hole: np.ndarray, blend: Blend = "none") -> Picture:
-        """The picture with its hole filled; all other pixels are the same, bit for bit.
-
-        The picture is padded by reflection to the multiple (of 8, say) that the network needs.
+        The working size is twice the size of the images that it was trained on.
 
         Args:
-            picture: of any size, channels and depth.
-            hole: bool (H, W), True where to fill.
-            blend: how the fill meets what is around it: as the network draws it, or its colours
-                adapted by :func:`~jax_inpaint.inference.blending.poisson_blend`.
+            path: the file or folder.
+            settings: ``dtype`` and ``device``, as of the class.
 
         Raises:
-            FillError: as :func:`check_fillable`, or if the memory doesn't suffice after all.
+            WeightsError: if it can't be used.
         """
-        check_fillable(picture, hole, self.config)
-        height, width = picture.size
-        image, mask = pad_by_reflection(picture.rgb(), hole, self.config.multiple)
-        with saying_where_memory_ends(height, width):
-            filled = np.asarray(self._fill(self._variables, image[None], mask[None]))[0]
-        filled = filled[:height, :width]
-        if blend == "poisson":
-            filled = poisson_blend(picture.rgb(), filled, hole)
-        return picture.filled(filled, hole)
+        if (size := trained_size(path)) is not None:
+            settings = {"working_size": max(SMALLEST_WORKING_SIZE, 2 * max(size)), **settings}
+        return cls(*load_weights(path), **settings)
+
+    def __call__(
+        self,
+        image: ImageLike | Sequence[ImageLike],
+        mask: ImageLike | Sequence[ImageLike],
+        *,
+        sketch: ImageLike | Sequence[ImageLike] | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+        **options: Unpack[OptionFields],
+    ) -> Any:
+        """A picture with its hole filled, or several; all other pixels are the same, bit for bit.
+
+        Args:
+            image: a path, an image of Pillow, a Picture, or an array of NumPy or JAX, (H, W) or
+                (H, W, channels), uint8, uint16 or floating in [0, 1]; or a list of such, of any
+                sizes, or an array (N, H, W, channels). Pixels in the hole aren't looked at, and may
+                be NaN.
+            mask: where to fill, of the picture's size (upright): white, True or 1. One for each
+                picture, or one for all.
+            sketch: for a network that takes one, lines to follow in the hole: white, True or 1.
+            progress: called with the share of the work that is done, in [0, 1].
+            options: the fields of :class:`~jax_inpaint.inference.options.FillOptions`.
+
+        Returns:
+            What ``image`` is, with the same type, shape, channels and depth; a list for a list. For
+            a path it is a :class:`~jax_inpaint.images.Picture`, whose ``save`` keeps what the file
+            carries.
+
+        Raises:
+            FillError: if a picture or mask isn't one, they don't fit together, the hole is empty or
+                everything, an option has no such value, or the memory doesn't suffice.
+            ImageFileError: if a file can't be read.
+        """
+        several = is_batch(image)
+        images: list[Any] = list(image) if several else [image]  # type: ignore[arg-type]
+        tasks = list(_tasks(images, mask, sketch, several))
+        filled = self.fill(tasks, FillOptions(**options), progress)
+        results = [like(picture, kind) for picture, kind in zip(filled, images, strict=True)]
+        if not several:
+            return results[0]
+        return results if isinstance(image, list | tuple) else np.stack(results)
+
+    def fill(
+        self,
+        tasks: Sequence[Task],
+        options: FillOptions | None = None,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> list[Picture]:
+        """What calling does, for pictures and holes of the library's own kinds.
+
+        Pictures that are filled as they are pass the network together if they have nearly the same
+        size, except on CPUs, which gain nothing from that.
+        """
+        options = options or FillOptions()
+        if options.coarse and not self.config.refines_guesses:
+            raise FillError(f"{self.config.architecture} has one stage, and no coarse picture")
+        done = 0
+        filling = Filling(
+            partial(self._generate, stage="coarse" if options.coarse else "final"),
+            partial(blend, kind=options.blend, band=options.band),
+            options.working_size or self.working_size,
+            lambda share: progress((done + share) / len(tasks)),
+        )
+        canvases = [self._prepare(task, options.grow) for task in tasks]
+        holes = [canvas.hole.copy() for canvas in canvases]
+        strategies = [filling.choose(hole, options.strategy) for hole in holes]
+        whole = [canvases[i] for i, name in enumerate(strategies) if name == "original"]
+        for group in self._groups(whole):
+            filling.original(group)
+            done += len(group)
+            progress(done / len(tasks))
+        for canvas, name in zip(canvases, strategies, strict=True):
+            if name != "original":
+                filling.fill(canvas, name)
+                done += 1
+        return [
+            task.picture.filled(canvas.image, hole)
+            for task, canvas, hole in zip(tasks, canvases, holes, strict=True)
+        ]
+
+    def explain(
+        self, image: ImageLike, mask: ImageLike, sketch: ImageLike | None = None
+    ) -> Explanation:
+        """What the network makes of a picture as it is: both stages, gates, attention."""
+        (task,) = _tasks([image], mask, sketch, several=False)
+        canvas = self._prepare(task, 0)
+        return explain(
+            self.config, self._network.variables, canvas.image, canvas.hole, canvas.sketch
+        )
+
+    def warm_up(self, *sizes: tuple[int, int], **options: Unpack[OptionFields]) -> None:
+        """Compiles what pictures of these heights and widths will need, by filling grey ones."""
+        for size in sizes:
+            hole = np.zeros(size, bool)
+            hole[size[0] // 2, size[1] // 2] = True
+            self.fill(
+                [Task(Picture(np.full((*size, 1), 0.5, np.float32), "L"), hole)],
+                FillOptions(**options),
+            )
+
+    def _prepare(self, task: Task, grow: int) -> Canvas:
+        hole = task.hole
+        check_hole(hole, task.picture.size)
+        hole = grow_hole(hole, grow)
+        if grow:
+            check_hole(hole, task.picture.size)
+        image = task.picture.rgb()
+        if np.isnan(image[~hole]).any():
+            raise FillError("a picture holds NaN outside its hole; mark those pixels as hole, too")
+        if task.sketch is not None and not self.config.takes_sketch:
+            raise FillError(
+                f"this {self.config.architecture} takes no sketch; train one as in "
+                "configs/deepfillv2_sketch.py"
+            )
+        if task.sketch is not None and task.sketch.shape != task.picture.size:
+            raise FillError(
+                f"the sketch is {_name(task.sketch.shape)} but the picture is "
+                f"{_name(task.picture.size)} (width x height, upright); they must be the same"
+            )
+        return Canvas(image, hole.copy(), task.sketch)
+
+    def _groups(self, canvases: Sequence[Canvas]) -> Iterator[list[Canvas]]:
+        """Canvases of one padded size, in numbers that are powers of two: few programs do."""
+        by_size: dict[Any, list[Canvas]] = {}
+        for canvas in canvases:
+            size = padded_size(canvas.hole.shape, self.config.multiple)
+            by_size.setdefault(size, []).append(canvas)
+        for group in by_size.values():
+            while group:
+                count = min(self.together, 1 << (len(group).bit_length() - 1))
+                yield group[:count]
+                group = group[count:]
+
+    def _generate(
+        self,
+        images: list[Image],
+        holes: list[Hole],
+        sketches: list[Sketch] | None,
+        guesses: list[Image] | None,
+        stage: str,
+    ) -> list[Image]:
+        """The network's pictures; guesses are followed as far as the network can."""
+        refines = self.config.refines_guesses and stage == "final"
+        outputs = self._network(
+            images,
+            holes,
+            sketches=sketches,
+            guesses=guesses if refines else None,
+            outputs=(stage,),
+        )
+        pictures = [output[stage] for output in outputs]
+        if guesses is None or refines:
+            return pictures
+        return [with_details(*pair) for pair in zip(guesses, pictures, strict=True)]
 
 
-def pad_by_reflection(
-    image: Float32[np.ndarray, "h w c"], hole: Bool[np.ndarray, "h w"], multiple: int
-) -> tuple[Float32[np.ndarray, "p q c"], Float32[np.ndarray, "p q 1"]]:
-    """Image and mask, 1 in the hole, continued below and to the right to multiples of a number."""
-    padding = [(0, -side % multiple) for side in hole.shape]
-    padded = np.pad(image, (*padding, (0, 0)), mode="reflect")
-    return padded, np.pad(hole, padding, mode="reflect").astype(np.float32)[..., None]
+def load(path: str | os.PathLike[str], **settings: Any) -> Inpainter:
+    """An :class:`Inpainter` from a weights file or the folder of a run.
 
-
-@contextlib.contextmanager
-def saying_where_memory_ends(height: int, width: int) -> Iterator[None]:
-    """Turns the device's error for a picture that is too large into a FillError."""
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise FillError(
-            f"the device has too little free memory for a picture of {width}x{height}; "
-            "scale it and its mask down, or cut out the part around the hole"
-        ) from error
-
-
-def check_fillable(
-    picture: Picture, hole: np.ndarray, config: GeneratorConfig | None = None
-) -> None:
-    """Finds out before the work whether an :class:`Inpainter` could fill ``hole``, bool (H, W).
-
-    Memory is only looked at if ``config`` says what network it is.
+    Args:
+        path: the file or folder.
+        settings: ``dtype`` (``float32`` or ``bfloat16``) and ``device`` (``cpu``, ``gpu:1``).
 
     Raises:
-        FillError: if the hole isn't bool, has another size than the picture, is empty or
-            everything, or the picture is too large for the memory of this machine.
+        WeightsError: if the file can't be used.
+        FillError: if there is no such device.
+
+    Example:
+        >>> import jax_inpaint  # doctest: +SKIP
+        >>> inpainter = jax_inpaint.load("runs/quickstart")  # doctest: +SKIP
+        >>> inpainter("photo.jpg", "mask.png").save("filled.png")  # doctest: +SKIP
     """
-    if hole.dtype != bool:
-        raise FillError(f"the hole is {hole.dtype} but must be bool; compare it, as in mask > 127")
-    if hole.shape != picture.size:
+    return Inpainter.load(path, **settings)
+
+
+def check_hole(hole: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> None:
+    """Finds out before the work whether a picture of some height and width can be filled there.
+
+    Warns if the hole is nearly everything, as when black and white are the wrong way round.
+
+    Raises:
+        FillError: if the hole has another size, or is empty or everything.
+    """
+    if hole.shape != size:
         raise FillError(
-            f"the mask is {_name(hole.shape)} but the picture is {_name(picture.size)} "
+            f"the mask is {_name(hole.shape)} but the picture is {_name(size)} "
             "(width x height, upright); they must be the same"
         )
     if not hole.any():
         raise FillError(
             "the mask has no hole: paint white (brighter than mid-grey) what is to be filled"
         )
-    if hole.all():
+    share = hole.mean()
+    if share == 1:
         raise FillError("the mask covers the whole picture: black must mark what is to be kept")
-    if config is None:
-        return
-    needed, available = config.attention_memory(*picture.size), _memory()
-    if needed > available:
-        multiple = config.multiple
-        side = multiple * int((available / config.attention_memory(multiple, multiple)) ** 0.5)
-        raise FillError(
-            f"a picture of {_name(picture.size)} needs about {needed / 2**30:.3g} GiB for "
-            f"contextual attention, this machine has {available / 2**30:.3g} GiB; scale it "
-            f"and its mask down to the area of {side}x{side}, or cut out the part around the hole"
+    if share > SUSPICIOUS:
+        warnings.warn(
+            f"the hole is {share:.1%} of the picture; is the mask the wrong way round? White is "
+            "what is filled",
+            FillWarning,
+            stacklevel=2,
+        )
+
+
+def _tasks(images: Sequence[Any], mask: Any, sketch: Any, several: bool) -> Iterator[Task]:
+    pictures = [as_picture(image) for image in images]
+    sizes = [picture.size for picture in pictures]
+    masks = each(mask, sizes, "masks") if several else [mask]
+    sketches = each(sketch, sizes, "sketches") if several else [sketch]
+    for picture, one, lines in zip(pictures, masks, sketches, strict=True):
+        yield Task(
+            picture,
+            as_hole(one, picture.size),
+            None if lines is None else as_hole(lines, picture.size),
         )
 
 
 def _name(size: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in reversed(size))
-
-
-def _memory() -> int:
-    """Bytes of the first device's memory, or of the machine's."""
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    if "bytes_limit" in statistics:
-        return statistics["bytes_limit"]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -14,7 +14,6 @@ from jax_inpaint.layers.convolution import Conv, UpConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.models.deepfillv2 import CoarseNetwork, Layers, RefinementNetwork
 from jax_inpaint.models.sizes import require_multiples
-from jax_inpaint.ops.attention import attention_memory
 
 
 class DeepFillV1(nn.Module):
@@ -39,6 +38,7 @@ class DeepFillV1(nn.Module):
         image: Float[Array, "b h w 3"],
         mask: Float[Array, "b h w 1"],
         sketch: Float[Array, "b h w 1"] | None = None,
+        coarse: Float[Array, "b h w 3"] | None = None,
         *,
         train: bool = False,
     ) -> dict[str, Float[Array, "..."] | Int[Array, "..."]]:
@@ -48,6 +48,7 @@ class DeepFillV1(nn.Module):
             image: in [-1, 1], height and width multiples of 8. Pixels in the hole aren't looked at.
             mask: 1 in the hole, 0 elsewhere.
             sketch: isn't looked at.
+            coarse: a picture for stage 2 to refine in the hole, in place of what stage 1 draws.
             train: nothing here depends on it.
 
         Returns:
@@ -67,9 +68,10 @@ class DeepFillV1(nn.Module):
         )
         known = image * (1 - mask)
         guide = [jnp.ones_like(mask), mask]
-        coarse = CoarseNetwork(self.width, layers, name="coarse")(
-            jnp.concatenate([known, *guide], axis=-1)
-        )
+        if coarse is None:
+            coarse = CoarseNetwork(self.width, layers, name="coarse")(
+                jnp.concatenate([known, *guide], axis=-1)
+            )
         refined, offsets = RefinementNetwork(
             self.width, layers, only_hole=self.only_hole, name="refinement"
         )(jnp.concatenate([coarse * mask + known, *guide], axis=-1), mask)
@@ -97,9 +99,10 @@ class DeepFillV1Config(GeneratorConfig):
         """Height and width are multiples of 8."""
         return 8
 
-    def attention_memory(self, height: int, width: int) -> int:
-        """It compares blocks of 8x8 pixels."""
-        return attention_memory(-(-height // 8) * -(-width // 8))
+    @property
+    def refines_guesses(self) -> bool:
+        """It does."""
+        return True
 
     def build(self, axis_name: str | None = None) -> DeepFillV1:
         """The network."""

@@ -14,7 +14,7 @@ from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.layers.convolution import Padding
 from jax_inpaint.layers.gated import GatedConv, GatedUpsample, ToImage
 from jax_inpaint.models.sizes import require_multiples
-from jax_inpaint.ops.attention import attention_memory, contextual_attention
+from jax_inpaint.ops.attention import contextual_attention
 from jax_inpaint.ops.morphology import dilate
 from jax_inpaint.ops.resize import Resampling, downsample_nearest
 
@@ -155,7 +155,13 @@ class DeepFillV2(nn.Module):
 
     @nn.compact
     def __call__(
-        self, image: Image, mask: Mask, sketch: Mask | None = None, *, train: bool = False
+        self,
+        image: Image,
+        mask: Mask,
+        sketch: Mask | None = None,
+        coarse: Image | None = None,
+        *,
+        train: bool = False,
     ) -> dict[str, Float[Array, "..."] | Int[Array, "..."]]:
         """Fills the hole.
 
@@ -163,6 +169,7 @@ class DeepFillV2(nn.Module):
             image: in [-1, 1], height and width multiples of 8. Pixels in the hole aren't looked at.
             mask: 1 in the hole, 0 elsewhere.
             sketch: for a model with ``sketch=True``, 1 on the edges wanted in the hole.
+            coarse: a picture for stage 2 to refine in the hole, in place of what stage 1 draws.
             train: nothing here depends on it.
 
         Returns:
@@ -188,7 +195,8 @@ class DeepFillV2(nn.Module):
             upsample=partial(GatedUpsample, padding=self.padding, dtype=self.dtype),
             to_image=partial(ToImage, padding=self.padding, dtype=self.dtype),
         )
-        coarse = CoarseNetwork(self.width, layers, name="coarse")(x)
+        if coarse is None:
+            coarse = CoarseNetwork(self.width, layers, name="coarse")(x)
         refined, offsets = RefinementNetwork(
             self.width,
             layers,
@@ -233,9 +241,10 @@ class DeepFillV2Config(GeneratorConfig):
         """As the field says."""
         return self.sketch
 
-    def attention_memory(self, height: int, width: int) -> int:
-        """It compares blocks of 8x8 pixels."""
-        return attention_memory(-(-height // 8) * -(-width // 8))
+    @property
+    def refines_guesses(self) -> bool:
+        """It does."""
+        return True
 
     def build(self, axis_name: str | None = None) -> DeepFillV2:
         """The network."""

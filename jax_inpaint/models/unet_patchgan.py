@@ -14,7 +14,7 @@ from jax_inpaint.layers.convolution import Conv, UpConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.layers.normalization import instance_norm
 from jax_inpaint.models.sizes import require_multiples
-from jax_inpaint.ops.attention import attention_memory, contextual_attention
+from jax_inpaint.ops.attention import contextual_attention
 
 Image = Float[Array, "b h w 3"]
 Mask = Float[Array, "b h w 1"]
@@ -107,10 +107,6 @@ class AttentionUNetConfig(GeneratorConfig):
     def multiple(self) -> int:
         """Height and width are multiples of 16."""
         return 16
-
-    def attention_memory(self, height: int, width: int) -> int:
-        """It compares blocks of 16x16 pixels."""
-        return attention_memory(-(-height // 16) * -(-width // 16))
 
     def build(self, axis_name: str | None = None) -> AttentionUNet:
         """The network."""

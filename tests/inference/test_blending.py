@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import skimage.data
+from scipy import ndimage
 
-from jax_inpaint.inference.blending import poisson_blend
+from jax_inpaint.inference.blending import blend, feather, poisson_blend
 
 
 def pictures(height=14, width=17, dtype=np.float32):
@@ -59,17 +61,17 @@ def solve_densely(picture, filled, hole):
 @pytest.mark.parametrize("hole", SHAPES.values(), ids=SHAPES.keys())
 def test_it_keeps_the_fills_gradients_as_well_as_its_surroundings_allow(hole):
     picture, filled = pictures(dtype=np.float64) * 0.5
-    blend = poisson_blend(picture, filled, hole)
-    np.testing.assert_allclose(blend, solve_densely(picture, filled, hole), atol=1e-9)
+    result = poisson_blend(picture, filled, hole)
+    np.testing.assert_allclose(result, solve_densely(picture, filled, hole), atol=1e-9)
 
 
 @pytest.mark.parametrize("hole", SHAPES.values(), ids=SHAPES.keys())
 def test_known_pixels_are_bit_identical(hole):
     picture, filled = pictures()
-    blend = poisson_blend(picture, filled, hole)
-    assert blend.dtype == picture.dtype
-    np.testing.assert_array_equal(blend[~hole], picture[~hole])
-    assert not np.array_equal(blend[hole], filled[hole])
+    result = poisson_blend(picture, filled, hole)
+    assert result.dtype == picture.dtype
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    assert not np.array_equal(result[hole], filled[hole])
 
 
 @pytest.mark.parametrize("hole", SHAPES.values(), ids=SHAPES.keys())
@@ -77,12 +79,12 @@ def test_a_fill_that_is_off_by_a_plane_is_put_right_without_being_displaced(hole
     picture, _ = pictures()
     row, column = np.indices(hole.shape)[..., None]
     filled = picture + (0.2 + 0.01 * column - 0.005 * row).astype(np.float32)
-    blend = poisson_blend(picture, filled, hole)
+    result = poisson_blend(picture, filled, hole)
     if hole[[0, -1]].any() or hole[:, [0, -1]].any():
         # At the border nothing holds the plane's slope.
         filled = picture + np.float32(0.2)
-        blend = poisson_blend(picture, filled, hole)
-    np.testing.assert_allclose(blend, picture, atol=1e-5)
+        result = poisson_blend(picture, filled, hole)
+    np.testing.assert_allclose(result, picture, atol=1e-5)
 
 
 def test_pixels_of_the_picture_in_the_hole_are_not_looked_at():
@@ -96,8 +98,8 @@ def test_pixels_of_the_picture_in_the_hole_are_not_looked_at():
 
 def test_the_result_is_a_picture():
     picture, filled = pictures()
-    blend = poisson_blend(picture + 0.5, 2 * filled, SHAPES["even"])
-    assert np.abs(blend).max() <= 1
+    result = poisson_blend(picture + 0.5, 2 * filled, SHAPES["even"])
+    assert np.abs(result).max() <= 1
 
 
 def test_no_hole_and_nothing_but_hole():
@@ -105,3 +107,99 @@ def test_no_hole_and_nothing_but_hole():
     hole = np.zeros(picture.shape[:2], bool)
     np.testing.assert_array_equal(poisson_blend(picture, filled, hole), picture)
     np.testing.assert_array_equal(poisson_blend(picture, filled, ~hole), filled)
+
+
+# A band
+
+
+def test_a_poisson_blend_in_a_band_leaves_what_is_deeper_as_drawn():
+    picture, filled = (
+        np.zeros((2, 60, 60, 3), np.float32) + np.array([0, 0.4], np.float32)[:, None, None, None]
+    )
+    hole = box(10, 50, 10, 50, 60, 60)
+    blended = poisson_blend(picture, filled, hole, band=8)
+    depth = ndimage.distance_transform_edt(hole)
+    np.testing.assert_array_equal(blended[depth > 8], filled[depth > 8])
+    # From the edge inwards the fill's own colour returns evenly.
+    profile = blended[30, 9:20, 0]
+    assert profile[0] == 0
+    np.testing.assert_allclose(np.diff(profile), [0.4 / 9] * 9 + [0], atol=0.002)
+
+
+def test_a_band_that_reaches_everywhere_is_none():
+    picture, filled = pictures()
+    for hole in SHAPES.values():
+        np.testing.assert_allclose(
+            poisson_blend(picture, filled, hole, band=100),
+            poisson_blend(picture, filled, hole),
+            atol=1e-6,
+        )
+
+
+# Feathering
+
+
+@pytest.mark.parametrize("hole", SHAPES.values(), ids=SHAPES.keys())
+def test_feathering_keeps_known_pixels_and_what_is_right(hole):
+    picture, filled = pictures()
+    result = feather(picture, filled, hole, 4)
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    np.testing.assert_array_equal(feather(picture, picture, hole, 4), picture)
+    other = np.where(hole[..., None], np.float32(np.nan), picture)
+    np.testing.assert_array_equal(feather(other, filled, hole, 4), result)
+
+
+def test_feathering_shifts_the_edge_and_less_and_less_behind_it():
+    picture = np.zeros((60, 60, 3), np.float32)
+    filled = np.full_like(picture, 0.4)
+    hole = box(10, 50, 10, 50, 60, 60)
+    result = feather(picture, filled, hole, 8)
+    depth = ndimage.distance_transform_edt(hole)
+    np.testing.assert_array_equal(result[depth > 8], filled[depth > 8])
+    profile = result[30, 10:20, 0]
+    np.testing.assert_allclose(profile[0], 0, atol=1e-6)
+    np.testing.assert_allclose(np.diff(profile)[:8], 0.05, atol=1e-6)
+
+
+def test_feathering_follows_the_error_along_the_edge():
+    hole = box(20, 40, 20, 160, 60, 180)
+    picture = np.zeros((60, 180, 3), np.float32)
+    filled = np.where(np.arange(180)[:, None] < 90, np.float32(0.4), np.float32(-0.4))
+    filled = np.broadcast_to(filled, picture.shape)
+    result = feather(picture, filled, hole, 8)
+    assert np.abs(result[20, 20:70]).max() < 0.01
+    assert np.abs(result[20, 110:160]).max() < 0.01
+
+
+# Seams
+
+
+def seam(picture, hole):
+    """The mean step across the hole's edge, over that between pixels of the surroundings."""
+    steps = {True: [], False: []}
+    around = ndimage.binary_dilation(hole, iterations=12) & ~hole
+    for axis in (0, 1):
+        step = np.abs(np.diff(picture, axis=axis)).mean(axis=-1)
+        here, there = (
+            hole.take(range(first, hole.shape[axis] - 1 + first), axis=axis) for first in (0, 1)
+        )
+        near = around.take(range(hole.shape[axis] - 1), axis=axis)
+        steps[True].append(step[here != there])
+        steps[False].append(step[near & ~here & ~there])
+    return np.concatenate(steps[True]).mean() / np.concatenate(steps[False]).mean()
+
+
+@pytest.mark.parametrize("kind", ["feather", "poisson"])
+@pytest.mark.parametrize("band", [None, 10])
+def test_a_fill_of_other_colours_shows_no_seam_after_blending(kind, band):
+    photograph = skimage.data.astronaut()[::2, ::2].astype(np.float32) / 127.5 - 1
+    hole = np.zeros(photograph.shape[:2], bool)
+    y, x = np.indices(hole.shape)
+    hole |= (y - 130) ** 2 / 2 + (x - 120) ** 2 < 40**2
+    hole[20:60, 150:220] = True
+    # What a network draws: the right structure, somewhat blurred, with the wrong colours.
+    drawn = ndimage.gaussian_filter(photograph, (0.7, 0.7, 0))
+    drawn = 0.9 * drawn + np.array([0.25, -0.2, 0.15], np.float32)
+    assert seam(photograph, hole) < 1.2
+    assert seam(blend(photograph, drawn, hole, "none"), hole) > 2
+    assert seam(blend(photograph, drawn, hole, kind, band), hole) < 1.2

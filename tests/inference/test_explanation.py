@@ -124,7 +124,7 @@ def look_at_shapes(config):
     variables = jax.eval_shape(
         config.build().init, jax.random.key(0), image[None], mask[None], sketch
     )
-    return jax.eval_shape(partial(module._look, config), variables, image, mask, mask)
+    return jax.eval_shape(partial(module._look, config), variables, image, mask, mask, mask)
 
 
 @pytest.mark.parametrize("architecture", GENERATORS)

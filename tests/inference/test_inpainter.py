@@ -1,12 +1,11 @@
-import re
-
 import jax
 import numpy as np
 import pytest
 
-from jax_inpaint.images import ImageFileError, Picture, read_hole, write_picture
-from jax_inpaint.inference import inpainter as module
-from jax_inpaint.inference.inpainter import FillError, Inpainter, check_fillable
+from jax_inpaint.images import Picture
+from jax_inpaint.inference import network
+from jax_inpaint.inference.inpainter import Inpainter, Task, check_hole
+from jax_inpaint.inference.network import FillError
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.weights import save_weights
 
@@ -106,34 +105,6 @@ def test_loaded_weights_fill_as_those_in_memory(inpainter, tmp_path):
     assert np.array_equal(loaded(picture, hole).pixels, inpainter(picture, hole).pixels)
 
 
-# Masks
-
-
-@pytest.mark.parametrize(
-    ("pixels", "mode", "expected"),
-    [
-        (np.array([[0, 127, 128, 255]], np.uint8), "L", [0, 0, 1, 1]),
-        (np.array([[0, 32767, 32768, 65535]], np.uint16), "L", [0, 0, 1, 1]),
-        (np.array([[[255, 0, 0], [255, 255, 0], [127, 128, 128]]], np.uint8), "RGB", [0, 1, 1]),
-        (np.array([[[255, 0], [255, 255], [0, 255]]], np.uint8), "LA", [1, 1, 0]),
-        (np.array([[[0, 0, 0, 0], [0, 0, 0, 255]]], np.uint8), "CMYK", [1, 0]),
-    ],
-)
-def test_a_mask_is_a_hole_where_it_is_brighter_than_mid_grey(tmp_path, pixels, mode, expected):
-    path = tmp_path / "mask.tif"
-    if mode == "LA":
-        path = tmp_path / "mask.png"
-    write_picture(path, Picture(pixels.reshape(1, len(expected), -1), mode))
-    hole = read_hole(path)
-    assert hole.dtype == bool
-    assert hole.astype(int).tolist() == [expected]
-
-
-def test_a_mask_that_can_t_be_read_is_named(tmp_path):
-    with pytest.raises(ImageFileError, match=r"mask\.png: there is no such file"):
-        read_hole(tmp_path / "mask.png")
-
-
 # What can't be filled
 
 
@@ -142,57 +113,28 @@ def test_a_mask_that_can_t_be_read_is_named(tmp_path):
     [
         (np.ones((6, 5), bool), "the mask is 5x6 but the picture is 6x5"),
         (np.ones((5, 7), bool), "the mask is 7x5 but the picture is 6x5"),
-        (np.ones((5, 6, 1), bool), "the mask is 1x6x5 but the picture is 6x5"),
         (np.zeros((5, 6), bool), "the mask has no hole: paint white"),
         (np.ones((5, 6), bool), "the mask covers the whole picture"),
-        (np.ones((5, 6), np.uint8), "the hole is uint8 but must be bool"),
     ],
 )
 def test_a_hole_that_doesn_t_fit_is_explained(inpainter, hole, message):
-    for use in (check_fillable, inpainter):
-        with pytest.raises(FillError, match=message):
-            use(noise(5, 6), hole)
+    with pytest.raises(FillError, match=message):
+        check_hole(hole, (5, 6))
+    with pytest.raises(FillError, match=message):
+        inpainter.fill([Task(noise(5, 6), hole)])
 
 
-@pytest.mark.parametrize("available", [2**16, 10**6, 7 * 10**7])
-@pytest.mark.parametrize("size", [(2000, 3000), (1999, 3001), (1, 200_000)])
-def test_too_large_a_picture_is_refused_with_a_size_that_fits(
-    inpainter, monkeypatch, size, available
-):
-    monkeypatch.setattr(module, "_memory", lambda: available)
-
-    def check(height, width):
-        hole = np.zeros((height, width), bool)
-        hole[0, 0] = True
-        picture = Picture(np.zeros((height, width, 1), np.uint8), "L")
-        check_fillable(picture, hole, inpainter.config)
-
-    with pytest.raises(FillError, match=f"a picture of {size[1]}x{size[0]} needs about") as error:
-        check(*size)
-    side, again = map(int, re.search(r"area of (\d+)x(\d+)", str(error.value)).groups())
-    assert side == again
-    check(side, side)
-    with pytest.raises(FillError, match="needs about"):
-        check(side + 1, side + 1)
-
-
-def test_inpainter_checks_the_memory_too(inpainter, monkeypatch):
-    monkeypatch.setattr(module, "_memory", lambda: 100)
-    with pytest.raises(FillError, match="needs about"):
-        inpainter(noise(32, 32), random_hole(32, 32))
+def test_a_picture_for_which_memory_does_not_suffice_is_refused(monkeypatch):
+    inpainter = Inpainter(*make(DeepFillV2Config(width=4)))
+    monkeypatch.setattr(network, "memory_of", lambda device: 500_000)
+    picture, hole = noise(64, 128), random_hole(64, 128)
+    with pytest.raises(FillError, match=r"a picture of 128x64 needs .* GiB at once, this machine"):
+        inpainter(picture, hole)
+    inpainter(picture, hole, strategy="resize", working_size=32)
 
 
 def test_the_memory_of_this_machine_takes_a_photograph():
-    assert 2**28 < module._memory() < 2**50
-
-
-def test_the_memory_of_a_device_counts_where_it_tells(monkeypatch):
-    class Device:
-        def memory_stats(self):
-            return {"bytes_limit": 12345}
-
-    monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
-    assert module._memory() == 12345
+    assert 2**28 < network.memory_of(jax.devices()[0]) < 2**50
 
 
 @pytest.mark.parametrize(
@@ -203,11 +145,11 @@ def test_the_memory_of_a_device_counts_where_it_tells(monkeypatch):
     ],
 )
 def test_only_running_out_of_memory_becomes_a_message(message, expected, monkeypatch):
-    def fill(*arguments):
+    def run(*arguments, **more):
         raise jax.errors.JaxRuntimeError(message)
 
+    monkeypatch.setattr(network.Network, "_program", lambda *_: run)
     inpainter = Inpainter(*make(DeepFillV2Config(width=4)))
-    monkeypatch.setattr(inpainter, "_fill", fill)
     with pytest.raises(expected, match=r"too little free memory for a picture of 9x7|a bug"):
         inpainter(noise(7, 9), random_hole(7, 9))
 

@@ -57,11 +57,6 @@ def test_wrong_sizes_and_widths_are_refused(filled):
         AttentionUNetConfig(width=0)
 
 
-def test_memory_of_attention_grows_with_the_area():
-    config = AttentionUNetConfig()
-    assert config.attention_memory(512, 256) == 2 * config.attention_memory(256, 256)
-
-
 def test_the_objective_is_the_one_asked_for():
     config = load_config(CONFIG)
     assert {term.term for term in config.objective.terms} == {

@@ -7,7 +7,6 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jax_inpaint.ops.attention import (
-    attention_memory,
     contextual_attention,
     dense_contextual_attention,
     tiled,
@@ -125,14 +124,12 @@ def compiled(form, height, width):
     return jax.jit(form).lower(shape, shape, mask).compile()
 
 
-def test_memory_grows_with_the_area_as_estimated():
+def test_memory_grows_with_the_area():
     small, large = (
         compiled(contextual_attention, 128, width).memory_analysis().temp_size_in_bytes
         for width in (128, 256)
     )
     assert small < large < 2.2 * small
-    assert 0.5 * attention_memory(128 * 64) < large < 1.5 * attention_memory(128 * 64)
-    assert attention_memory(1000) == 10 * attention_memory(100)
 
 
 def gradient(f, b, mask):

@@ -21,11 +21,6 @@ from jax_inpaint.ops.patches import extract_patches, same_padding
 from jax_inpaint.ops.resize import Resampling, downsample_nearest
 
 
-def attention_memory(positions: int) -> int:
-    """Bytes of attention among so many positions: about five float32 matrices of a 16x32 tile."""
-    return 5 * 4 * 18 * 36 * positions
-
-
 def contextual_attention(
     foreground: Float[Array, "b h w c"],
     background: Float[Array, "b h w c"],

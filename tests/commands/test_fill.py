@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 from jax_inpaint import cli
-from jax_inpaint.images import Picture, read_picture, write_picture
-from jax_inpaint.inference import inpainter
+from jax_inpaint.images import Metadata, Picture, read_picture, write_picture
+from jax_inpaint.inference import network
 from jax_inpaint.inference.inpainter import Inpainter
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.weights import load_weights, save_weights
@@ -55,7 +55,11 @@ def run_folder(tmp_path_factory):
     return folder
 
 
-compiled_once = cache(lambda path: Inpainter(*load_weights(path)))
+def load_anew(path, **settings):
+    return Inpainter(*load_weights(path), **settings)
+
+
+compiled_once = cache(load_anew)
 
 
 @pytest.fixture
@@ -216,7 +220,7 @@ def test_masks_of_every_kind_mean_the_same(fill, name, mode):
 def test_the_colour_profile_goes_along(fill, dtype, output):
     if dtype == np.uint16 and output in ("out.webp", "out.jpg"):
         output = "out.png"
-    write_picture("in.tif", Picture(noise(3, dtype), "RGB", ICC))
+    write_picture("in.tif", Picture(noise(3, dtype), "RGB", Metadata(ICC)))
     assert fill("in.tif", "mask.png", "-o", output)[::2] == (0, "")
     with Image.open(output) as after:
         assert after.info["icc_profile"] == ICC
@@ -265,10 +269,10 @@ FILL = "in.png mask.png -o out.png"
 REFUSED = {
     "missing picture": (list, "no.png mask.png -o out.png", "no.png: there is no such file"),
     "missing mask": (list, "in.png no.png -o out.png", "no.png: there is no such file"),
-    "folder": (
+    "folder without pictures": (
         lambda: Path("f").mkdir(),
-        "f mask.png -o out.png",
-        "f: can't be read as a picture (Is",
+        "f mask.png -o out",
+        "f: there are no pictures in this folder",
     ),
     "folder as mask": (
         lambda: Path("f").mkdir(),
@@ -387,9 +391,9 @@ def test_a_name_with_a_line_break_still_makes_one_line(fill):
 
 def test_too_large_a_picture_is_refused_before_the_network_runs(fill, folder, monkeypatch):
     colours().save("in.png")
-    monkeypatch.setattr(inpainter, "_memory", lambda: 64)
-    monkeypatch.setattr(inpainter, "pad_by_reflection", None)
-    check_refusal(fill("in.png", "mask.png", "-o", "out.png"), "a picture of 22x13 needs about")
+    monkeypatch.setattr(network, "memory_of", lambda device: 64)
+    monkeypatch.setattr(Inpainter, "load", load_anew)
+    check_refusal(fill("in.png", "mask.png", "-o", "out.png"), "a picture of 22x13 needs")
     assert not Path("out.png").exists()
 
 
@@ -422,7 +426,7 @@ def test_weights_that_can_t_be_used_are_one_line(
     Path("good").write_bytes((run_folder / "weights.safetensors").read_bytes())
     prepare(folder / "w")
     before = contents(folder)
-    monkeypatch.setattr(Inpainter, "load", lambda path: Inpainter(*load_weights(path)))
+    monkeypatch.setattr(Inpainter, "load", load_anew)
     check_refusal(fill("in.png", "mask.png", "-o", "out.png", weights="w"), message)
     assert contents(folder) == before
 
