@@ -9,8 +9,8 @@ learning rates grow by the root of that, after a warm-up.
 
 Cost: not measured. What the plan (`--search 0`; jax 0.10.2, libtpu 0.0.42.1) says of a chip and a
 step: 2.7 of 15.75 GiB, 2.15 TFLOP (269 GFLOP an image), 135 million cycles by the compiler's own
-estimate, and three all-reduces of 39 MB together. Without `--search 0` it looks for the largest batch
-that fits as well.
+estimate, and three all-reduces of 39 MB together. Without `--search 0` it also looks for the
+largest batch that fits.
 
 train.py runs in one process, and 16 chips have several hosts. The 8 chips of one host (v5e:2x4)
 take the same batch at 16 images a chip.
