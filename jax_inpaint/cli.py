@@ -16,6 +16,7 @@ from jax_inpaint.convert import ConvertError
 from jax_inpaint.data.sources import DataError
 from jax_inpaint.images import ImageFileError
 from jax_inpaint.inference.network import FillError
+from jax_inpaint.inference.video import VideoError
 from jax_inpaint.planning import PlanError
 from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.weights import WeightsError
@@ -36,6 +37,7 @@ USER_ERRORS = (
     ImageFileError,
     PlanError,
     TensorFileError,
+    VideoError,
     WeightsError,
 )
 

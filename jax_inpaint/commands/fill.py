@@ -1,7 +1,9 @@
-"""``jax-inpaint fill``: one picture, or all of a folder."""
+"""``jax-inpaint fill``: one picture, all of a folder, or a clip."""
 
 import contextlib
+import itertools
 import os
+import signal
 import time
 import warnings
 import zlib
@@ -20,6 +22,7 @@ from jax_inpaint.images import (
     ImageFileError,
     MaskOptions,
     Picture,
+    check_output,
     check_writable,
     is_lossless,
     read_hole,
@@ -31,6 +34,14 @@ from jax_inpaint.inference.files import FileTask, file_tasks, fill_files
 from jax_inpaint.inference.inpainter import FillWarning, Inpainter, Task, check_hole
 from jax_inpaint.inference.network import FillError
 from jax_inpaint.inference.options import FillOptions
+from jax_inpaint.inference.video import (
+    VIDEO_SUFFIXES,
+    VideoOptions,
+    clip_holes,
+    fill_video,
+    import_av,
+    output_codec,
+)
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.stopping import StopRequest
 
@@ -41,26 +52,30 @@ _EIGHT_BITS = Picture(np.zeros((1, 1, 3), np.uint8), "RGB")
 
 @dataclass(frozen=True)
 class Fill:
-    """Fill the hole of a picture, or of all pictures below a folder.
+    """Fill the hole of a picture, of all pictures below a folder, or of each frame of a clip.
 
     Pixels outside the hole come back bit for bit where the output format is lossless (PNG, WebP,
     TIFF, BMP); grey, alpha, 16 bits, CMYK, colour profile, EXIF and XMP are kept.
 
     A folder is filled into another one. What is there already is skipped, so the same command goes
     on after it was stopped; a file that can't be filled is reported, and the rest goes on.
+
+    A clip (MP4, MOV, MKV, WebM; needs the extra video) keeps its times and sound.
     """
 
-    # picture to fill: JPEG, PNG, WebP, TIFF or BMP; or a folder of such
+    # picture to fill: JPEG, PNG, WebP, TIFF or BMP; or a folder of such; or a clip
     picture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURE")]
     # of the same size; white (over mid-grey) is the hole; or a JSON file of LabelMe or COCO; or
     # draw:KIND, such as draw:thick; for a folder, one for all, or a folder of masks with the
-    # pictures' names
+    # pictures' names; for a clip, one for all frames, or another clip
     mask: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MASK")]
     # where to write; its suffix is the format; a folder for a folder
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     weights: Path  # a weights file, or the workdir of a training run
     # how to fill
     options: Annotated[FillOptions, tyro.conf.arg(name="")] = field(default_factory=FillOptions)
+    # how a clip is written
+    video: Annotated[VideoOptions, tyro.conf.arg(name="")] = field(default_factory=VideoOptions)
     # what in the mask is the hole
     reading: Annotated[MaskOptions, tyro.conf.arg(name="")] = field(default_factory=MaskOptions)
     sketch: Path | None = None  # white lines to follow in the hole, as a picture of the same size
@@ -79,6 +94,8 @@ class Fill:
         if self._drawn_kind is not None and self._drawn_kind not in get_args(DrawnKind):
             raise FillError(f"{self.mask}: known kinds are {', '.join(get_args(DrawnKind))}")
         with quiet_decoders() as messages:
+            if self.picture.suffix.lower() in VIDEO_SUFFIXES:
+                return self._fill_clip(messages)
             fill = self._fill_folder if self.picture.is_dir() else self._fill_one
             return fill(messages)
 
@@ -140,6 +157,53 @@ class Fill:
             print(f"stopped by {stop.signal.name}; the same command goes on from here")
             return 128 + stop.signal
         return 1 if failed else 0
+
+    def _fill_clip(self, messages: TextIO) -> int:
+        import_av()
+        output_codec(self.output, self.video.lossless)
+        check_output(self.output, self.force)
+        if self.sketch is not None or self.comparison is not None:
+            raise FillError("--sketch and --comparison are for pictures, not for clips")
+        inpainter = self._load()
+        with (
+            StopRequest() as stop,
+            tqdm(unit="frame", file=messages) as bar,
+            warnings_shown(messages, once=True),
+        ):
+
+            def report(done: int, of: int) -> None:
+                bar.total = of or None
+                bar.update(done - bar.n)
+                if stop.signal is not None:
+                    raise KeyboardInterrupt
+
+            try:
+                count = fill_video(
+                    inpainter,
+                    self.picture,
+                    self._holes,
+                    self.output,
+                    self.options,
+                    self.video,
+                    report,
+                )
+            except KeyboardInterrupt:
+                print(f"stopped; {self.output} wasn't written")
+                return 128 + (stop.signal or signal.SIGINT)
+        print(f"{self.output}: {count} frames filled")
+        return 0
+
+    def _holes(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """The hole of each frame of a clip."""
+        name = self.picture.name
+        if self._mask_path is None:
+            return itertools.repeat(self._drawn(size, name))
+        if self._mask_path.suffix.lower() in VIDEO_SUFFIXES:
+            return clip_holes(self._mask_path, self.reading)(size)
+        hole = read_hole(self._mask_path, self.reading, size, name)
+        with warnings.catch_warnings(action="ignore"):  # filling warns
+            check_hole(hole, size)
+        return itertools.repeat(hole)
 
     def _load(self) -> Inpainter:
         return Inpainter.load(self.weights, dtype=self.dtype, device=self.device)
@@ -216,14 +280,14 @@ def quiet_decoders() -> Iterator[TextIO]:
 
 
 @contextlib.contextmanager
-def warnings_shown(messages: TextIO) -> Iterator[None]:
-    """Prints what the library warns of as lines of the command."""
+def warnings_shown(messages: TextIO, once: bool = False) -> Iterator[None]:
+    """Prints what the library warns of, every time or once, as lines of the command."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         tqdm.write(f"jax-inpaint: warning: {message}", file=messages)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", FillWarning)
+        warnings.simplefilter("once" if once else "always", FillWarning)
         before, warnings.showwarning = warnings.showwarning, show
         try:
             yield

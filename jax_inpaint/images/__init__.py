@@ -11,6 +11,7 @@ from jax_inpaint.images.reading import (
 )
 from jax_inpaint.images.writing import (
     SUFFIXES,
+    check_output,
     check_writable,
     is_lossless,
     write_picture,
@@ -23,6 +24,7 @@ __all__ = [
     "Metadata",
     "Picture",
     "as_pillow",
+    "check_output",
     "check_writable",
     "from_pillow",
     "from_uint8",

@@ -32,12 +32,7 @@ def check_writable(path: str | os.PathLike[str], picture: Picture, force: bool =
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ImageFileError(f"{path}: the name must end in one of {', '.join(SUFFIXES)}")
-    if not os.access(path.parent, os.F_OK):
-        raise ImageFileError(f"{path}: the folder {path.parent} doesn't exist")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ImageFileError(f"{path}: {path.parent} isn't a folder that you may write to")
-    if os.path.lexists(path) and not force:
-        raise ImageFileError(f"{path}: exists already; --force replaces it")
+    check_output(path, force)
     deep = picture.pixels.dtype == np.uint16
     if deep and suffix not in (".png", ".tif", ".tiff"):
         raise ImageFileError(f"{path}: 16 bits per channel need .png or .tif")
@@ -54,6 +49,17 @@ def check_writable(path: str | os.PathLike[str], picture: Picture, force: bool =
             f"{path}: {suffix} takes sides of up to {longest} pixels, the picture is "
             f"{width}x{height}; .png takes it"
         )
+
+
+def check_output(path: str | os.PathLike[str], force: bool = False) -> None:
+    """Whether a file may be written there; raises ImageFileError with the reason if not."""
+    path = Path(path)
+    if not os.access(path.parent, os.F_OK):
+        raise ImageFileError(f"{path}: the folder {path.parent} doesn't exist")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ImageFileError(f"{path}: {path.parent} isn't a folder that you may write to")
+    if os.path.lexists(path) and not force:
+        raise ImageFileError(f"{path}: exists already; --force replaces it")
 
 
 def is_lossless(path: str | os.PathLike[str]) -> bool:
