@@ -19,7 +19,16 @@ from benchmarks.experiments import Device
 from benchmarks.measure import Figure, table
 
 Section = Literal[
-    "ceiling", "layers", "attention", "fill", "step", "data", "masks", "compile", "memory"
+    "ceiling",
+    "layers",
+    "attention",
+    "fill",
+    "filling",
+    "step",
+    "data",
+    "masks",
+    "compile",
+    "memory",
 ]
 MODULES = {"compile": "compilation"}
 ALL: tuple[Section, ...] = (
@@ -27,6 +36,7 @@ ALL: tuple[Section, ...] = (
     "layers",
     "attention",
     "fill",
+    "filling",
     "step",
     "data",
     "masks",
