@@ -72,6 +72,7 @@ def test_a_step_does_the_work_of_its_networks():
     assert found.cycles is None
 
 
+@pytest.mark.slow
 def test_a_step_on_eight_devices_sums_gradients():
     found = compile_step(SMALL, device_mesh(), batch=1)
     assert set(found.exchanges) == {"all-reduce"}

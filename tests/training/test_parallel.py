@@ -69,8 +69,8 @@ def one_device():
     [
         (config, "jit"),
         (config, "shard_map"),
-        (config, "pmap"),
-        (batch_norm, "jit"),
+        pytest.param(config, "pmap", marks=pytest.mark.slow),
+        pytest.param(batch_norm, "jit", marks=pytest.mark.slow),
         (batch_norm, "shard_map"),
     ],
 )
@@ -103,7 +103,12 @@ def lama(parallel: str) -> Config:
 
 
 @pytest.mark.parametrize(
-    ("experiment", "parallel"), [(config, "jit"), (config, "shard_map"), (lama, "shard_map")]
+    ("experiment", "parallel"),
+    [
+        (config, "jit"),
+        pytest.param(config, "shard_map", marks=pytest.mark.slow),
+        (lama, "shard_map"),
+    ],
 )
 def test_devices_exchange_nothing_but_sums(experiment, parallel):
     settings, mesh = experiment(parallel), device_mesh()

@@ -46,6 +46,7 @@ def test_a_resumed_run_sees_the_same_batches(config, first_step):
     rest.close()
 
 
+@pytest.mark.slow
 def test_the_state_goes_on_from_size_to_size(config):
     mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
     state = replicate(init_state(config), mesh)
