@@ -23,7 +23,7 @@ def compile_for(
     *,
     code_level: int = 3,
     **options: Any,
-) -> jax.stages.Wrapped:
+) -> Callable[..., Any]:
     """``jax.jit(function, **options)`` with what makes it fast on the devices it will run on.
 
     Operations are rewritten (:func:`~jax_inpaint.compilation.rewriting.rewrite`) for one CPU or

@@ -120,7 +120,8 @@ class Network:
             made: Any = generator.apply(variables, **arguments)  # type: ignore[arg-type]
             return {name: final_output(made) if name == "final" else made[name] for name in outputs}
 
-        program = compile_for([self.device], run).lower(self.variables, **arguments).compile()
+        jitted: Any = compile_for([self.device], run)
+        program = jitted.lower(self.variables, **arguments).compile()
         analysis: Any = program.memory_analysis()
         needed = analysis.temp_size_in_bytes + analysis.output_size_in_bytes if analysis else 0
         available = memory_of(self.device)

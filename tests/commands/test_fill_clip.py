@@ -10,14 +10,14 @@ from PIL import Image
 
 from jax_inpaint import cli
 from jax_inpaint.inference.inpainter import Inpainter
-from jax_inpaint.models.deepfillv2 import DeepFillV2Config
-from tests.inference.test_inpainter import make
+from tests.inference.fakes import noisy_inpainter
 from tests.inference.test_video import SIZE, TIMES, decoded, hole, planes, write_clip
 
 
 @pytest.fixture(scope="module")
 def inpainter():
-    return Inpainter(*make(DeepFillV2Config(width=4)))
+    with noisy_inpainter() as inpainter:
+        yield inpainter
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from PIL import Image
 from jax_inpaint import cli
 from jax_inpaint.inference.inpainter import Inpainter
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
-from jax_inpaint.weights import load_weights, save_weights
+from jax_inpaint.weights import save_weights
+from tests.inference.fakes import noisy_inpainter
 from tests.inference.test_inpainter import make
 
 SIZE = (13, 22)
@@ -46,8 +47,9 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def inpainter(weights):
-    return Inpainter(*load_weights(weights))
+def inpainter():
+    with noisy_inpainter() as inpainter:
+        yield inpainter
 
 
 @pytest.fixture
@@ -319,7 +321,9 @@ def test_sketches_change_the_fill(tmp_path, monkeypatch, capfd):
     assert Path("out/b.png").read_bytes() == Path("plain/b.png").read_bytes()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stopped_folder_goes_on(tmp_path, weights, program_environment, stop):
     for number in range(300):
         save(tmp_path / f"in/{number:03}.png", pixels((60, 80)))

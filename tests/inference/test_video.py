@@ -23,8 +23,7 @@ from jax_inpaint.inference.video import (
     output_codec,
     still_hole,
 )
-from jax_inpaint.models.deepfillv2 import DeepFillV2Config
-from tests.inference.test_inpainter import make
+from tests.inference.fakes import noisy_inpainter
 
 SIZE = (48, 64)
 TIMES = [0, 1, 3, 6, 7, 12, 13, 20]  # in 24ths of a second
@@ -32,7 +31,8 @@ TIMES = [0, 1, 3, 6, 7, 12, 13, 20]  # in 24ths of a second
 
 @pytest.fixture(scope="module")
 def inpainter():
-    return Inpainter(*make(DeepFillV2Config(width=4)))
+    with noisy_inpainter() as inpainter:
+        yield inpainter
 
 
 def hole(*box):
