@@ -71,7 +71,7 @@ def one_device():
         (config, "shard_map"),
         pytest.param(config, "pmap", marks=pytest.mark.slow),
         pytest.param(batch_norm, "jit", marks=pytest.mark.slow),
-        (batch_norm, "shard_map"),
+        pytest.param(batch_norm, "shard_map", marks=pytest.mark.slow),
     ],
 )
 def test_eight_devices_agree_with_one(one_device, experiment, parallel):

@@ -128,6 +128,7 @@ def test_a_stopped_run_resumes_and_equals_one_that_never_stopped(
     assert_equal_runs(workdir, expected)
 
 
+@pytest.mark.slow
 def test_a_stop_on_a_step_with_a_picture_is_saved_too(
     uninterrupted, start_training, run_training, tmp_path
 ):

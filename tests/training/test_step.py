@@ -175,7 +175,10 @@ def test_learning_on_one_batch_lowers_the_loss():
     assert losses[-1] < 0.25 * losses[0]
 
 
-@pytest.mark.parametrize("changes", [{"sketch": True}, {"compute_dtype": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"sketch": True}, pytest.param({"compute_dtype": "bfloat16"}, marks=pytest.mark.slow)],
+)
 def test_variants_of_the_generator_train(changes):
     config = dataclasses.replace(CONFIG, generator=DeepFillV2Config(width=4, **changes))
     state, metrics = run(config, init_state(config), images())
