@@ -20,6 +20,11 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = ""  # leaves the cache of whoever runs
 os.environ["XLA_FLAGS"] = f"{QUICK_COMPILE} --xla_force_host_platform_device_count=8"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest tests first, so that no process is left alone with them at the end."""
+    items.sort(key=lambda item: item.path.parent.name != "training")
+
+
 @pytest.fixture(scope="session")
 def program_environment(tmp_path_factory) -> dict[str, str]:
     """Environment for programs under test: one device, and compiled programs shared among them."""
