@@ -10,7 +10,7 @@ import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import jax
 import tyro
@@ -31,18 +31,7 @@ Section = Literal[
     "memory",
 ]
 MODULES = {"compile": "compilation"}
-ALL: tuple[Section, ...] = (
-    "ceiling",
-    "layers",
-    "attention",
-    "fill",
-    "filling",
-    "step",
-    "data",
-    "masks",
-    "compile",
-    "memory",
-)
+ALL: tuple[Section, ...] = get_args(Section)
 
 
 def machine(repeats: int) -> str:

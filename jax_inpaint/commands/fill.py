@@ -131,10 +131,13 @@ class Fill:
 
     def _fill_folder(self, messages: TextIO) -> int:
         suffix = f".{self.format}" if self.format else None
-        every = file_tasks(self.picture, self._mask_path, self.sketch, self.output, suffix)
+        apart = [] if self.comparison is None else [self.comparison]
+        every = file_tasks(self.picture, self._mask_path, self.sketch, self.output, suffix, apart)
         tasks = [task for task in every if self.force or not os.path.lexists(task.output)]
         if skipped := len(every) - len(tasks):
             print(f"{skipped} of {len(every)} are there already; --force fills them anew")
+        if not tasks:
+            return 0
         inpainter, failed, begin = self._load(), 0, time.perf_counter()
         with (
             StopRequest() as stop,
@@ -201,8 +204,7 @@ class Fill:
         if self._mask_path.suffix.lower() in VIDEO_SUFFIXES:
             return clip_holes(self._mask_path, self.reading)(size)
         hole = read_hole(self._mask_path, self.reading, size, name)
-        with warnings.catch_warnings(action="ignore"):  # filling warns
-            check_hole(hole, size)
+        check_hole(hole, size)
         return itertools.repeat(hole)
 
     def _load(self) -> Inpainter:
@@ -217,8 +219,7 @@ class Fill:
         else:
             hole = read_hole(files.mask, self.reading, size, name)
         try:
-            with warnings.catch_warnings(action="ignore"):  # filling warns
-                check_hole(hole, size)
+            check_hole(hole, size)
         except FillError as error:
             raise FillError(f"{files.picture}: {error}") from None
         sketch = None if files.sketch is None else read_hole(files.sketch)

@@ -51,6 +51,7 @@ def file_tasks(
     sketches: Path | None,
     output: Path,
     suffix: str | None = None,
+    apart: Sequence[Path] = (),
 ) -> list[FileTask]:
     """A task for each picture below a folder; outputs have the same paths below theirs.
 
@@ -61,11 +62,18 @@ def file_tasks(
         sketches: the same of sketches.
         output: the folder to write to.
         suffix: of what is written, such as ``.png``; None for each picture's own.
+        apart: what isn't to be filled, though it may lie in the folder, as masks and outputs may.
 
     Raises:
         ImageFileError: if there are no pictures, or two would be written to the same file.
     """
-    found = picture_files(pictures)
+    others = [path.resolve() for path in (masks, sketches, output, *apart) if path is not None]
+    within = [other for other in others if other != pictures.resolve()]
+    found = [
+        path
+        for path in picture_files(pictures)
+        if not any(path.resolve().is_relative_to(other) for other in within)
+    ]
     if not found:
         raise ImageFileError(f"{pictures}: there are no pictures in this folder")
     mask_of, sketch_of = _partners(masks), _partners(sketches)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Unpack
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
@@ -146,7 +148,9 @@ class Inpainter:
         results = [like(picture, kind) for picture, kind in zip(filled, images, strict=True)]
         if not several:
             return results[0]
-        return results if isinstance(image, list | tuple) else np.stack(results)
+        if isinstance(image, list | tuple):
+            return results
+        return (jnp if isinstance(image, jax.Array) else np).stack(results)
 
     def fill(
         self,
@@ -209,8 +213,9 @@ class Inpainter:
     def _prepare(self, task: Task, grow: int) -> Canvas:
         hole = task.hole
         check_hole(hole, task.picture.size)
-        hole = grow_hole(hole, grow)
+        _warn_of_a_wrong_way_round(hole)
         if grow:
+            hole = grow_hole(hole, grow)
             check_hole(hole, task.picture.size)
         image = task.picture.rgb()
         if np.isnan(image[~hole]).any():
@@ -284,8 +289,6 @@ def load(path: str | os.PathLike[str], **settings: Any) -> Inpainter:
 def check_hole(hole: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> None:
     """Finds out before the work whether a picture of some height and width can be filled there.
 
-    Warns if the hole is nearly everything, as when black and white are the wrong way round.
-
     Raises:
         FillError: if the hole has another size, or is empty or everything.
     """
@@ -298,9 +301,13 @@ def check_hole(hole: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> None:
         raise FillError(
             "the mask has no hole: paint white (brighter than mid-grey) what is to be filled"
         )
-    share = hole.mean()
-    if share == 1:
+    if hole.all():
         raise FillError("the mask covers the whole picture: black must mark what is to be kept")
+
+
+def _warn_of_a_wrong_way_round(hole: Hole) -> None:
+    """As it would be if black and white were confused."""
+    share = hole.mean()
     if share > SUSPICIOUS:
         warnings.warn(
             f"the hole is {share:.1%} of the picture; is the mask the wrong way round? White is "

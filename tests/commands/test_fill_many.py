@@ -346,3 +346,26 @@ def test_a_stopped_folder_goes_on(tmp_path, weights, program_environment, stop):
     assert f"{len(done)} of 300 are there already" in again.stdout
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
     assert len(list((tmp_path / "out").iterdir())) == 300
+
+
+def test_masks_and_results_may_lie_within_the_folder(fill):
+    save("a.png", pixels())
+    save("deep/b.png", pixels())
+    save("masks/a.png", hole())
+    save("masks/deep/b.png", hole())
+    for expected in ("filled: 2 filled, 0 failed", "2 of 2 are there already"):
+        status, out, _ = fill(".", Path("masks").resolve(), "-o", "filled", "--comparison", "seen")
+        assert (status, out.startswith(expected)) == (0, True)
+    assert {str(path) for path in Path("filled").rglob("*.png")} == {
+        "filled/a.png",
+        "filled/deep/b.png",
+    }
+
+
+def test_every_hole_the_wrong_way_round_is_warned_of(fill):
+    for number in range(6):
+        save(f"in/{number}.png", pixels((40, 60)))
+    save("mask.png", ~hole((40, 60)))
+    status, _, err = fill("in", "mask.png", "-o", "out")
+    assert status == 0
+    assert err.count("is the mask the wrong way round?") == 6

@@ -1,5 +1,6 @@
 """Pictures and masks of every kind that people hold, filled and given back as they came."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ def test_batches_share_a_mask_or_have_one_each(inpainter):
         for number in range(2):
             alone = inpainter(batch[number], holes[number])
             np.testing.assert_array_equal(filled[number], alone)
+    assert isinstance(inpainter(jnp.asarray(batch), HOLE), jax.Array)
     for mask in (HOLE, HOLE[..., None], Image.fromarray(HOLE)):
         np.testing.assert_array_equal(inpainter(batch, mask)[1], inpainter(batch[1], HOLE))
 

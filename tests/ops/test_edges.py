@@ -40,7 +40,7 @@ def test_a_step_is_one_line():
     image = np.full((1, 24, 24, 3), -1, np.float32)
     image[:, :, 12:] = 1
     edges = np.asarray(jax.vmap(canny_edges)(jnp.asarray(image)))[0, ..., 0]
-    assert edges[1:-1].sum(axis=1).tolist() == [1] * 22 or edges[1:-1].sum(axis=1).max() <= 2
+    assert set(edges[1:-1].sum(axis=1)) <= {1, 2}  # two where both sides are equally strong
     assert np.argwhere(edges)[:, 1].min() >= 11
     assert np.argwhere(edges)[:, 1].max() <= 12
 
