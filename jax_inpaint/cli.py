@@ -1,10 +1,11 @@
-"""The command line: ``jax-inpaint fill | explain | masks | convert | plan``."""
+"""The command line: ``jax-inpaint fill | app | explain | masks | convert | plan``."""
 
 import sys
 from typing import Any
 
 import tyro
 
+from jax_inpaint.commands.app import App, AppError
 from jax_inpaint.commands.convert import Convert
 from jax_inpaint.commands.explain import Explain
 from jax_inpaint.commands.fill import Fill
@@ -23,6 +24,7 @@ from jax_inpaint.weights import WeightsError
 
 COMMANDS: dict[str, Any] = {
     "fill": Fill,
+    "app": App,
     "explain": Explain,
     "masks": Masks,
     "convert": Convert,
@@ -30,6 +32,7 @@ COMMANDS: dict[str, Any] = {
 }
 
 USER_ERRORS = (
+    AppError,
     ConfigError,
     ConvertError,
     DataError,

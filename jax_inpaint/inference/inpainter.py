@@ -32,6 +32,7 @@ from jax_inpaint.inference.strategies import Canvas, Filling, with_details
 from jax_inpaint.weights import Variables, load_weights, trained_size
 
 WORKING_SIZE = 512  # pixels, for weights that don't tell: twice the size that most learn on
+PREVIEW_SIZE = 256  # longest side, pixels, of what the network draws for a quick look
 TOGETHER = 8  # pictures that pass the network at once, other than on CPUs
 SUSPICIOUS = 0.9  # share of a picture from which on a hole is more likely what should be kept
 
@@ -190,6 +191,17 @@ class Inpainter:
             for task, canvas, hole in zip(tasks, canvases, holes, strict=True)
         ]
 
+    def preview(self, task: Task) -> Picture:
+        """A quick look at a fill: the whole picture scaled down, filled, and scaled up again.
+
+        The network is shown a square, whatever the picture's shape, so that one program does.
+        """
+        size = min(PREVIEW_SIZE, self.working_size)
+        canvas = self._prepare(task, 0)
+        generate = partial(self._generate, stage="final")
+        Filling(generate, partial(blend, kind="none"), size).preview(canvas)
+        return task.picture.filled(canvas.image, task.hole)
+
     def explain(
         self, image: ImageLike, mask: ImageLike, sketch: ImageLike | None = None
     ) -> Explanation:
@@ -213,7 +225,8 @@ class Inpainter:
     def _prepare(self, task: Task, grow: int) -> Canvas:
         hole = task.hole
         check_hole(hole, task.picture.size)
-        _warn_of_a_wrong_way_round(hole)
+        if doubt := suspicion(hole):
+            warnings.warn(doubt, FillWarning, stacklevel=2)
         if grow:
             hole = grow_hole(hole, grow)
             check_hole(hole, task.picture.size)
@@ -305,16 +318,15 @@ def check_hole(hole: Bool[np.ndarray, "h w"], size: tuple[int, int]) -> None:
         raise FillError("the mask covers the whole picture: black must mark what is to be kept")
 
 
-def _warn_of_a_wrong_way_round(hole: Hole) -> None:
-    """As it would be if black and white were confused."""
+def suspicion(hole: Bool[np.ndarray, "h w"]) -> str | None:
+    """What to warn of, if a hole looks as if black and white were confused."""
     share = hole.mean()
-    if share > SUSPICIOUS:
-        warnings.warn(
-            f"the hole is {share:.1%} of the picture; is the mask the wrong way round? White is "
-            "what is filled",
-            FillWarning,
-            stacklevel=2,
-        )
+    if share <= SUSPICIOUS:
+        return None
+    return (
+        f"the hole is {share:.1%} of the picture; is the mask the wrong way round? White is what "
+        "is filled"
+    )
 
 
 def _tasks(images: Sequence[Any], mask: Any, sketch: Any, several: bool) -> Iterator[Task]:

@@ -44,6 +44,16 @@ class Canvas:
         sketch = None if self.sketch is None else self.sketch[rows, columns]
         return Canvas(self.image[rows, columns], self.hole[rows, columns], sketch)
 
+    def reflected(self, side: int) -> "Canvas":
+        """Made a square of this side, by reflection below and to the right."""
+        padding = [(0, side - length) for length in self.hole.shape]
+        sketch = None if self.sketch is None else np.pad(self.sketch, padding, "reflect")
+        return Canvas(
+            np.pad(self.image, (*padding, (0, 0)), "reflect"),
+            np.pad(self.hole, padding, "reflect"),
+            sketch,
+        )
+
     def take_over(self, filled: Image, hole: Hole) -> None:
         """Takes over what has been filled."""
         self.image[hole] = filled[hole]
@@ -97,6 +107,13 @@ class Filling:
         small = scaled_down(canvas, fitting(canvas.hole.shape, self.working_size))
         (output,) = self._draw([small])
         self._finish(canvas, scaled_up(output, canvas.hole.shape))
+
+    def preview(self, canvas: Canvas) -> None:
+        """Like ``resize``, but the network is shown a square, which is partly a reflection."""
+        height, width = fitting(canvas.hole.shape, self.working_size)
+        square = scaled_down(canvas, (height, width)).reflected(self.working_size)
+        (output,) = self._draw([square])
+        self._finish(canvas, scaled_up(output[:height, :width], canvas.hole.shape))
 
     def refine(self, canvas: Canvas) -> None:
         """The working size first, and then twice and again twice that size, each guided.
