@@ -2,7 +2,10 @@
 
 import contextlib
 import functools
+import hashlib
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -36,6 +39,7 @@ EXAMPLES = [
     for name in ("coffee.png", "chelsea.png", "rocket.jpg", "astronaut.png")
 ]
 FORMATS = ("png", "jpg", "webp", "tif")  # of downloads
+KEPT = 7200  # seconds, of what visitors have done and of files for them
 WAITING = 16  # events that may wait in each queue; more are turned away
 LARGEST_FILE = "200mb"
 SCRIPT = Path(__file__).with_name("page.js")  # keys and the clipboard
@@ -81,7 +85,7 @@ class Page:
         self.most_pixels = most_pixels
         self._folder = tempfile.TemporaryDirectory(prefix="jax_inpaint-")
         with gr.Blocks(
-            title=TITLE, analytics_enabled=False, delete_cache=(600, 7200)
+            title=TITLE, analytics_enabled=False, delete_cache=(600, KEPT)
         ) as self.blocks:
             self._lay_out()
             self._connect()
@@ -116,7 +120,7 @@ class Page:
         self._folder.cleanup()
 
     def _lay_out(self) -> None:
-        self.session = gr.State(time_to_live=7200)
+        self.session = gr.State(time_to_live=KEPT)
         self.strokes = gr.State(0)  # that ended while each is to be filled
         with gr.Row():
             with gr.Column(scale=3, min_width=480):
@@ -135,7 +139,11 @@ class Page:
                         name: gr.Button(name, size="sm", min_width=60) for name in OPERATIONS
                     }
                     self.mask_button = gr.UploadButton(
-                        "Open a mask", size="sm", file_types=[*SUFFIXES, ".json"], min_width=60
+                        "Open a mask",
+                        size="sm",
+                        file_types=[*SUFFIXES, ".json"],
+                        min_width=60,
+                        elem_id="open-mask",
                     )
                 self.pixels = gr.Slider(
                     1, 100, 8, step=1, label="Pixels by which to expand or shrink the hole"
@@ -191,7 +199,9 @@ class Page:
                     self.download = gr.DownloadButton(visible="hidden", elem_id="download")
                 with gr.Accordion("How it fills", open=False):
                     names, devices = self.models.names, self.models.devices
-                    self.weights = gr.Dropdown(names, value=names[0], label="Weights")
+                    self.weights = gr.Dropdown(
+                        names, value=names[0], label="Weights", elem_id="weights"
+                    )
                     self.device = gr.Dropdown(devices, value=devices[0], label="Device")
                     self.strategy = gr.Dropdown(get_args(Strategy), label="Strategy")
                     self.blend = gr.Dropdown(get_args(BlendKind), label="Blending")
@@ -262,6 +272,7 @@ class Page:
 
     def open(self, path: str) -> dict[Any, Any]:
         """Starts a session with a picture."""
+        self._forget_old_files()
         with errors_on_the_page():
             session = Session.opened(Path(path), self.most_pixels)
             return {**self._seen(session), self.opener: None}
@@ -294,7 +305,7 @@ class Page:
             progress(0, "A quick look")
             shown = session.current.smaller()
             quick = inpainter.preview(_task(shown, inpainter))
-            yield {self.slider: (shown.picture.pixels, quick.pixels)}
+            yield {self.slider: (self._file(shown.picture), self._file(quick))}
             options = FillOptions(strategy=strategy, blend=blend)
             (filled,) = inpainter.fill([task], options, lambda share: progress(share, "Filling"))
             yield self._seen(session.filled(filled))
@@ -351,7 +362,7 @@ class Page:
 
     def explain(
         self, session: Session | None, hole: Any, sketch: Any, weights: str, device: str
-    ) -> list[tuple[np.ndarray, str]]:
+    ) -> list[tuple[str, str]]:
         """What the network does with the hole that is painted, or did with the last."""
         with errors_on_the_page():
             asked = _painted(session, hole, sketch).asked
@@ -359,7 +370,10 @@ class Page:
             inpainter = self.models.get(weights, device)
             task = _task(asked.smaller(inpainter.working_size), inpainter)
             sheets = explanation_sheets(inpainter.explain(task.picture, task.hole, task.sketch))
-            return [(pixels, _SHEETS[name]) for name, pixels in sheets.items()]
+            return [
+                (self._file(Picture(pixels, "RGB"), ".png"), _SHEETS[name])
+                for name, pixels in sheets.items()
+            ]
 
     def guided(self, weights: str, device: str) -> Any:
         """Shows the pencil for weights that follow sketches."""
@@ -393,20 +407,47 @@ class Page:
         shown = session.current.smaller()
         height, width = session.current.picture.size
         pictures = [
-            (version.smaller(256).picture.pixels, f"fill {number}" if number else "original")
+            (self._file(version.smaller(256).picture), f"fill {number}" if number else "original")
             for number, version in enumerate(versions)
         ]
-        before = versions[at - 1].smaller().picture.pixels if at else None
+        before = self._file(versions[at - 1].smaller().picture) if at else None
         return {
             self.session: session,
-            self.hole: _editor_value(shown, shown.hole, _HOLE_COLOUR),
-            self.sketch: _editor_value(shown, shown.sketch, _SKETCH_COLOUR),
-            self.slider: (before, shown.picture.pixels) if at else None,
+            self.hole: self._editor_value(shown, shown.hole, _HOLE_COLOUR),
+            self.sketch: self._editor_value(shown, shown.sketch, _SKETCH_COLOUR),
+            self.slider: (before, self._file(shown.picture)) if at else None,
             self.history: gr.update(value=pictures, selected_index=at),
             self.line: f"{session.name}, {width} x {height} pixels. Another example:",
             self.undo_button: gr.update(interactive=at > 0),
             self.redo_button: gr.update(interactive=at + 1 < len(versions)),
         }
+
+    def _file(self, picture: Picture, suffix: str = ".jpg") -> str:
+        """A file for the browser, written once: Gradio would write over one that is being sent."""
+        name = hashlib.blake2b(picture.pixels.tobytes(), digest_size=16).hexdigest()
+        path = Path(self._folder.name) / f"{name}-{picture.size[1]}{suffix}"
+        if path.exists():
+            path.touch()
+        else:
+            write_picture(path, picture, force=True)
+        return str(path)
+
+    def _editor_value(
+        self, shown: Version, mask: Mask, colour: tuple[str, float]
+    ) -> dict[str, Any]:
+        """A picture to paint on, with what is painted already."""
+        rgba = [*bytes.fromhex(colour[0][1:]), round(255 * colour[1])]
+        layer = np.where(mask[..., None], np.array(rgba, np.uint8), np.uint8(0))
+        return {
+            "background": self._file(shown.picture),
+            "layers": [self._file(Picture(layer, "RGBA"), ".png")],
+            "composite": None,
+        }
+
+    def _forget_old_files(self) -> None:
+        for path in Path(self._folder.name).iterdir():
+            if time.time() - path.stat().st_mtime > KEPT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _write(self, session: Session, ending: str, picture: Picture) -> str:
         path = Path(tempfile.mkdtemp(dir=self._folder.name)) / f"{Path(session.name).stem}_{ending}"
@@ -430,19 +471,13 @@ def _editor(name: str, colour: tuple[str, float], radius: int) -> gr.ImageEditor
         sources=(),
         transforms=(),
         layers=False,
+        canvas_size=(1, 1),  # the editor centres layers that are smaller than it was at first
         buttons=["fullscreen"],
         format="png",
         height=560,
         brush=gr.Brush(default_size=radius, colors=[colour], color_mode="fixed"),
         eraser=gr.Eraser(default_size=radius),
     )
-
-
-def _editor_value(shown: Version, mask: Mask, colour: tuple[str, float]) -> dict[str, Any]:
-    """A picture to paint on, with what is painted already."""
-    rgba = [*bytes.fromhex(colour[0][1:]), round(255 * colour[1])]
-    layer = np.where(mask[..., None], np.array(rgba, np.uint8), np.uint8(0))
-    return {"background": shown.picture.pixels, "layers": [layer], "composite": None}
 
 
 def _mask_of(value: Any) -> Mask | None:

@@ -23,7 +23,7 @@ def test_opened(tmp_path):
     assert opened.name == "photo.png"
     assert np.array_equal(opened.current.picture.pixels, original.pixels)
     assert not opened.current.hole.any()
-    with pytest.raises(ImageFileError, match="7x5 pixels, and this page takes 3.4e-05 million"):
+    with pytest.raises(ImageFileError, match=r"7x5 pixels, and this page takes 3\.4e-05 million"):
         Session.opened(path, 34)
     with pytest.raises(ImageFileError, match="no such file"):
         Session.opened(tmp_path / "other.png", 34)
