@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
+from jax_inpaint.errors import UserError
+
 # What PyTorch calls the leaves of Flax's layers.
 TORCH_LEAVES = {
     "kernel": "weight",
@@ -26,7 +28,7 @@ TORCH_LEAVES = {
 }
 
 
-class TensorFileError(ValueError):
+class TensorFileError(UserError):
     """A file of tensors that can't be used; the message names it and says why."""
 
 

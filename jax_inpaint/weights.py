@@ -20,6 +20,7 @@ import safetensors.numpy
 from flax import traverse_util
 
 from jax_inpaint.config import GeneratorConfig, Size, from_dict, to_dict
+from jax_inpaint.errors import UserError
 from jax_inpaint.files import write_atomically
 from jax_inpaint.models import GENERATORS
 
@@ -30,7 +31,7 @@ _FORMAT = "jax_inpaint"
 Variables = dict[str, Any]  # "params", and "batch_stats" (empty without batch norm)
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError):
     """A weights file that can't be used; the message names it and says why."""
 
 

@@ -16,9 +16,9 @@ import skimage
 
 from jax_inpaint.app.models import Models
 from jax_inpaint.app.session import Mask, Session, Version
+from jax_inpaint.errors import UserError
 from jax_inpaint.images import (
     SUFFIXES,
-    ImageFileError,
     MaskOptions,
     Picture,
     grow_hole,
@@ -31,7 +31,6 @@ from jax_inpaint.inference.network import FillError
 from jax_inpaint.inference.options import FillOptions
 from jax_inpaint.inference.sheets import explanation_sheets
 from jax_inpaint.inference.strategies import Strategy
-from jax_inpaint.weights import WeightsError
 
 TITLE = "jax_inpaint"
 EXAMPLES = [
@@ -43,8 +42,6 @@ KEPT = 7200  # seconds, of what visitors have done and of files for them
 WAITING = 16  # events that may wait in each queue; more are turned away
 LARGEST_FILE = "200mb"
 SCRIPT = Path(__file__).with_name("page.js")  # keys and the clipboard
-
-USER_ERRORS = (FillError, ImageFileError, WeightsError)
 
 # What a button does to the hole, with a number of pixels.
 OPERATIONS: dict[str, Callable[[Mask, int], Mask]] = {
@@ -460,7 +457,7 @@ def errors_on_the_page() -> Iterator[None]:
     """Shows what a visitor can cause as a message on the page."""
     try:
         yield
-    except USER_ERRORS as error:
+    except UserError as error:
         raise gr.Error(" ".join(str(error).split()), print_exception=False) from error
 
 

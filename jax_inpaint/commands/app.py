@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jax_inpaint.app.models import Models
+from jax_inpaint.errors import UserError
 from jax_inpaint.inference.inpainter import PREVIEW_SIZE, Inpainter
 from jax_inpaint.stopping import StopRequest
 
 
-class AppError(RuntimeError):
+class AppError(UserError):
     """The page can't be shown; the message says why and what to do."""
 
 

@@ -114,7 +114,7 @@ class Fill:
         check_writable(self.output, task.picture, self.force)
         if self.comparison is not None:
             check_writable(self.comparison, _EIGHT_BITS, self.force)
-        inpainter = self._load()
+        inpainter = self._load(once=True)
         with (
             tqdm(total=100, unit="%", leave=False, file=messages, disable=None) as bar,
             warnings_shown(messages),
@@ -207,8 +207,8 @@ class Fill:
         check_hole(hole, size)
         return itertools.repeat(hole)
 
-    def _load(self) -> Inpainter:
-        return Inpainter.load(self.weights, dtype=self.dtype, device=self.device)
+    def _load(self, once: bool = False) -> Inpainter:
+        return Inpainter.load(self.weights, dtype=self.dtype, device=self.device, once=once)
 
     def _read(self, files: FileTask) -> Task:
         """Reads what is to be filled, and finds out whether it can be."""

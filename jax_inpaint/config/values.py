@@ -2,8 +2,10 @@
 
 from typing import Any, Literal
 
+from jax_inpaint.errors import UserError
 
-class ConfigError(ValueError):
+
+class ConfigError(UserError):
     """Fields that don't go together, or not with this machine."""
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from jax_inpaint.config import DataConfig
+from jax_inpaint.errors import UserError
 from jax_inpaint.images import SUFFIXES, ImageFileError, read_picture
 
 Split = Literal["train", "validation"]
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 _skipping = threading.Lock()
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A data source that can't be used; the message says why and what to do."""
 
 

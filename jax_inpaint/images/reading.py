@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from jax_inpaint.errors import UserError
 from jax_inpaint.images.deep import UnsupportedDepthError, deep_raw_mode, read_16_bit
 from jax_inpaint.images.metadata import Metadata, read_metadata, upright
 from jax_inpaint.images.picture import Picture
@@ -29,7 +30,7 @@ _CONVERTED = {
 }
 
 
-class ImageFileError(ValueError):
+class ImageFileError(UserError):
     """A picture file that can't be read or written; the message names it and says why."""
 
 

@@ -6,8 +6,6 @@ from typing import Literal
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.sparse import csc_matrix
-from scipy.sparse.linalg import splu
 
 Picture = Float[np.ndarray, "h w c"]
 
@@ -95,6 +93,10 @@ def poisson_blend(
     Source: Pérez et al., Poisson Image Editing (2003), equation 7; as post-processing of fills,
     Iizuka et al., Globally and Locally Consistent Image Completion (2017).
     """
+    # Here, since SciPy takes a while to load and few need it.
+    from scipy.sparse import csc_matrix
+    from scipy.sparse.linalg import splu
+
     result = np.where(hole[..., None], filled, picture).astype(picture.dtype)
     if not hole.any() or hole.all():
         return result

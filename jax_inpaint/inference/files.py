@@ -6,14 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from jax_inpaint.errors import UserError
 from jax_inpaint.images import SUFFIXES, ImageFileError, Picture, picture_size
 from jax_inpaint.inference.inpainter import Inpainter, Task
-from jax_inpaint.inference.network import FillError, padded_size
+from jax_inpaint.inference.network import padded_size
 from jax_inpaint.inference.options import FillOptions
 
 AHEAD = 4  # pictures that are read before they are needed, and that may wait to be written
-
-USER_ERRORS = (FillError, ImageFileError)
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _batches(
     for file_task, future in reading:
         try:
             task = future.result()
-        except USER_ERRORS as error:
+        except UserError as error:
             yield Outcome(file_task, error)
             continue
         same = batch and task.picture.size == batch[0][1].picture.size
@@ -182,7 +181,7 @@ def _filled(
 ) -> list[tuple[FileTask, Task, Picture | Exception]]:
     try:
         pictures = inpainter.fill([task for _, task in batch], options)
-    except USER_ERRORS as error:
+    except UserError as error:
         if len(batch) == 1:
             return [(*batch[0], error)]
         # One of them is to blame.
@@ -193,6 +192,6 @@ def _filled(
 def _written(task: FileTask, future: Future[None]) -> Outcome:
     try:
         future.result()
-    except USER_ERRORS as error:
+    except UserError as error:
         return Outcome(task, error)
     return Outcome(task)

@@ -66,6 +66,7 @@ class Inpainter:
             strategy or the caller says otherwise.
         dtype: ``float32`` or ``bfloat16``, what convolutions compute in; None for the config's.
         device: where it runs: ``cpu``, ``gpu``, ``gpu:1``; None for what JAX prefers.
+        once: for a single picture: spends less time on compiling, and more on running.
 
     Raises:
         FillError: if there is no such device.
@@ -83,6 +84,7 @@ class Inpainter:
         working_size: int = WORKING_SIZE,
         dtype: Literal["float32", "bfloat16"] | None = None,
         device: str | None = None,
+        once: bool = False,
     ):
         if dtype is not None:
             if dtype not in ("float32", "bfloat16"):
@@ -90,7 +92,7 @@ class Inpainter:
             config = dataclasses.replace(config, compute_dtype=dtype)
         self.config = config
         self.working_size = working_size
-        self._network = Network(config, variables, find_device(device))
+        self._network = Network(config, variables, find_device(device), once)
         self.together = 1 if self._network.device.platform == "cpu" else TOGETHER
 
     @classmethod
@@ -101,7 +103,7 @@ class Inpainter:
 
         Args:
             path: the file or folder.
-            settings: ``dtype`` and ``device``, as of the class.
+            settings: ``dtype``, ``device`` and ``once``, as of the class.
 
         Raises:
             WeightsError: if it can't be used.

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32
 
 from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.errors import UserError
 from jax_inpaint.models import final_output
 from jax_inpaint.weights import Variables
 
@@ -19,10 +20,13 @@ Image = Float32[np.ndarray, "_ _ 3"]
 Hole = Bool[np.ndarray, "_ _"]
 Sketch = Bool[np.ndarray, "_ _"]
 
+# Pixels up to which a program that runs once or twice isn't worth what makes it faster.
+_QUICK_UP_TO = 768**2
+
 _STEPS = 16  # sizes from one power of two to the next
 
 
-class FillError(ValueError):
+class FillError(UserError):
     """A picture and mask that can't be filled; the message says why and what to do."""
 
 
@@ -37,10 +41,18 @@ class Network:
         config: the generator's.
         variables: its weights.
         device: where it runs.
+        once: whether a program runs once or twice only; it is compiled in less time then.
     """
 
-    def __init__(self, config: GeneratorConfig, variables: Variables, device: jax.Device):
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        variables: Variables,
+        device: jax.Device,
+        once: bool = False,
+    ):
         self.config = config
+        self.once = once
         self.device = device
         self.variables = jax.device_put(variables, device)
         self._programs: dict[Any, Any] = {}
@@ -120,7 +132,8 @@ class Network:
             made: Any = generator.apply(variables, **arguments)  # type: ignore[arg-type]
             return {name: final_output(made) if name == "final" else made[name] for name in outputs}
 
-        jitted: Any = compile_for([self.device], run)
+        quick = self.once and arguments["mask"].size <= _QUICK_UP_TO
+        jitted: Any = compile_for([self.device], run, rewritten=not quick)
         program = jitted.lower(self.variables, **arguments).compile()
         analysis: Any = program.memory_analysis()
         needed = analysis.temp_size_in_bytes + analysis.output_size_in_bytes if analysis else 0

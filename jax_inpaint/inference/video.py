@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from jax_inpaint.errors import UserError
 from jax_inpaint.images import MaskOptions, Picture, grow_hole, hole_of
 from jax_inpaint.inference.inpainter import Inpainter, Task
 from jax_inpaint.inference.network import Hole
@@ -23,7 +24,7 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 _CUT = 0.15  # mean difference of known pixels, of their range, from which on a frame is a new scene
 
 
-class VideoError(ValueError):
+class VideoError(UserError):
     """A clip that can't be read, filled or written; the message names it and says why."""
 
 

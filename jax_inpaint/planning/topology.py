@@ -13,12 +13,13 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
+from jax_inpaint.errors import UserError
 from jax_inpaint.training.parallel import AXIS
 
 LANES = 128  # channels that one row of a TPU's registers and memory tiles holds
 
 
-class PlanError(ValueError):
+class PlanError(UserError):
     """A plan that can't be made; the message says why and what to do."""
 
 

@@ -9,6 +9,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from jax_inpaint.config import Config, differences, to_dict
+from jax_inpaint.errors import UserError
 from jax_inpaint.files import write_atomically
 from jax_inpaint.training.check import discriminator_shapes
 from jax_inpaint.training.state import TrainState
@@ -17,7 +18,7 @@ from jax_inpaint.training.state import TrainState
 _FIXED = re.compile(r"(generator|discriminator)(\.(?!compute_dtype)|:)")
 
 
-class WorkdirError(ValueError):
+class WorkdirError(UserError):
     """A workdir that can't be used for this run; the message says why and what to do."""
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from jax_inpaint.errors import UserError
 from jax_inpaint.images import (
     ImageFileError,
     MaskOptions,
@@ -29,7 +30,6 @@ QUICK = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-USER_ERRORS = (FillError, ImageFileError)
 
 SIDES = st.one_of(st.integers(1, 40), st.sampled_from([1, 2, 7, 8, 63, 129, 500]))
 SIZES = st.one_of(
@@ -101,7 +101,7 @@ def test_arrays_of_any_shape_and_type(inpainter, image, mask, same_size, options
     with warnings.catch_warnings(action="ignore"):
         try:
             filled = inpainter(image, mask, **options)
-        except USER_ERRORS:
+        except UserError:
             return
     changed = (np.asarray(filled) != image) & ~(np.isnan(filled) & np.isnan(image))
     changed = changed.reshape(*image.shape[:2], -1).any(axis=-1)
@@ -286,7 +286,7 @@ def test_images_of_pillow_of_any_mode(inpainter, size, mode):
     with warnings.catch_warnings(action="ignore"):
         try:
             filled = inpainter(image, hole)
-        except USER_ERRORS:
+        except UserError:
             unsupported = hole.all() or mode in ("I", "F")
             assert unsupported
             return
