@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import jax
 import numpy as np
 
 from benchmarks.experiments import Device, deepfillv2, example
 from benchmarks.measure import OURS, Figure, compare, single
+from jax_inpaint.app.models import Models
+from jax_inpaint.commands.app import import_gradio
 from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import GeneratorConfig
 from jax_inpaint.images import Picture, read_hole, read_picture, write_picture
@@ -37,6 +40,7 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
         folder = Path(name)
         save_weights(folder / "w.safetensors", config.generator, variables, config.data.size)
         yield from _cold_starts(folder, device)
+        yield from _page(folder, repeats)
         yield from _folder(folder, config.generator, variables, min(repeats, 3))
 
 
@@ -57,6 +61,30 @@ def _cold_starts(folder: Path, device: Device) -> Iterator[Figure]:
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
         seconds = time.perf_counter() - started
         yield single("filling", f"jax-inpaint fill, 512x512, {state}", seconds, "s")
+
+
+def _page(folder: Path, repeats: int) -> Iterator[Figure]:
+    """From the end of a stroke on a photograph of 12 megapixels to the page's quick look."""
+    import_gradio()
+    from jax_inpaint.app.page import Page
+
+    height, width = 3000, 4000
+    pixels = cv2.resize(example(1, 512)["image"][0], (width, height))
+    write_picture(folder / "large.jpg", Picture(pixels, "RGB"))
+    page = Page(Models([folder / "w.safetensors"]), height * width)
+    session = page.open(str(folder / "large.jpg"))[page.session]
+    layer = np.zeros((768, 1024, 4), np.uint8)
+    layer[300:400, 300:500] = 255
+    painted = {"background": None, "layers": [layer], "composite": None}
+    how = (page.models.names[0], page.models.devices[0], "auto", "none")
+
+    def quick_look() -> Any:
+        return next(page.fill_painted(session, painted, None, *how, lambda *_: None))
+
+    yield from compare(
+        "filling", "the page's quick look, 4000x3000", {OURS: quick_look}, max(3, repeats)
+    )
+    page.close()
 
 
 def _folder(

@@ -32,7 +32,7 @@ class App:
     weights: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = field(default=())
     host: str = "127.0.0.1"  # 0.0.0.0 lets other machines in, and anybody on them
     port: int | None = None  # the first free one from 7860 on without it
-    max_megapixels: float = 50  # larger pictures are refused
+    max_megapixels: float = 50.0  # larger pictures are refused
     dtype: Literal["float32", "bfloat16"] | None = None  # what to compute in; as trained without it
     browser: bool = False  # open a browser
 

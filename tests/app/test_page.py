@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -202,3 +205,23 @@ def test_programs_can_fill(address, picture_file, hole, tmp_path):
     files["mask"] = handle_file(mask)
     with pytest.raises(AppError, match=r"the mask is 1x1 but the picture is 80x60"):
         client.predict(**files, **HOW, file_format="png", api_name="/fill")
+
+
+def test_several_at_once_get_their_own(address, tmp_path, hole):
+    mask = tmp_path / "mask.png"
+    write_picture(mask, Picture(hole[..., None] * np.uint8(255), "L"))
+
+    def fill_one(number):
+        pixels = np.full((60, 80, 3), 50 * number, np.uint8)
+        path = tmp_path / f"{number}.png"
+        write_picture(path, Picture(pixels, "RGB"))
+        client = Client(address, verbose=False, download_files=tmp_path / f"downloads{number}")
+        files = {"picture": handle_file(path), "mask": handle_file(mask), "sketch": None}
+        filled = client.predict(**files, **HOW, file_format="png", api_name="/fill")
+        return Path(filled).name, read_picture(filled).pixels, pixels
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, (name, after, before) in enumerate(pool.map(fill_one, range(4))):
+            assert name == f"{number}_filled.png"
+            assert np.array_equal(after[~hole], before[~hole])
+            assert np.any(after[hole] != before[hole])

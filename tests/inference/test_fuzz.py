@@ -21,7 +21,7 @@ from jax_inpaint.images import (
     write_picture,
 )
 from jax_inpaint.inference.inpainter import Inpainter
-from jax_inpaint.inference.network import FillError, Network
+from jax_inpaint.inference.network import Network
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from tests.inference.test_inpainter import make
 
