@@ -201,7 +201,7 @@ class Page:
                     )
                     self.device = gr.Dropdown(devices, value=devices[0], label="Device")
                     self.strategy = gr.Dropdown(get_args(Strategy), label="Strategy")
-                    self.blend = gr.Dropdown(get_args(BlendKind), label="Blending")
+                    self.blend = gr.Dropdown(get_args(BlendKind), label="Blending", elem_id="blend")
 
     def _connect(self) -> None:
         seen = [
