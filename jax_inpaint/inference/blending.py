@@ -13,7 +13,8 @@ Picture = Float[np.ndarray, "h w c"]
 BlendKind = Literal["none", "feather", "poisson"]
 
 BAND = 16  # pixels that feathering reaches into the hole if nothing else is said
-_RIM = 3  # pixels around the hole whose colours feathering compares
+_RIM = 2  # pixels on either side of the edge whose colours feathering compares
+_ALONG = 17  # pixels of the edge over which Poisson blending takes the mean step of a fill
 
 
 def blend(
@@ -42,9 +43,9 @@ def blend(
 def feather(picture: Picture, filled: Picture, hole: Bool[np.ndarray, "h w"], band: int) -> Picture:
     """The picture with ``filled`` in its hole, whose colours drift towards those around the edge.
 
-    At the edge the fill is shifted by the mean difference of picture and fill just outside, near
-    there; further in by less, and by nothing from ``band`` pixels on. A hole of any size takes
-    milliseconds, and structure that doesn't meet at the edge still doesn't.
+    At the edge the fill is shifted by the difference of the picture's mean just outside and its own
+    just inside, near there; further in by less, and by nothing from ``band`` pixels on. A hole of
+    any size takes milliseconds, and structure that doesn't meet at the edge still doesn't.
 
     Args:
         picture, filled, hole: as :func:`blend`.
@@ -55,14 +56,19 @@ def feather(picture: Picture, filled: Picture, hole: Bool[np.ndarray, "h w"], ba
         return result
     known = (~hole).astype(np.uint8)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    rim = (known > 0) & (cv2.distanceTransform(known, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= _RIM)
-    weight = rim.astype(np.float32)
-    step = np.where(rim[..., None], picture - filled, 0).astype(np.float32)
+    away = cv2.distanceTransform(known, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     sigma = max(2.0, band / 4)
     # So wide that every pixel of the band sees some of the rim.
     width = 2 * math.ceil(band + _RIM + 2 * sigma) + 1
-    near, shift = (cv2.GaussianBlur(x, (width, width), sigma) for x in (weight, step))
-    shift = shift / np.maximum(near, np.finfo(np.float32).tiny)[..., None]
+
+    def mean_near(values: Picture, rim: np.ndarray) -> Picture:
+        weight = rim.astype(np.float32)
+        inside = np.where(rim[..., None], values, 0).astype(np.float32)
+        near, sums = (cv2.GaussianBlur(x, (width, width), sigma) for x in (weight, inside))
+        return sums / np.maximum(near, np.finfo(np.float32).tiny)[..., None]
+
+    shift = mean_near(picture, (known > 0) & (away <= _RIM))
+    shift -= mean_near(filled, hole & (depth <= _RIM))
     share = np.clip(1 - (depth - 1) / band, 0, 1)[..., None]
     result[hole] = np.clip(filled + shift * share, -1, 1)[hole]
     return result
@@ -76,6 +82,9 @@ def poisson_blend(
     What is added to ``filled`` is the difference from the picture along the edge, spread over the
     hole: each hole pixel gets the mean of its neighbours'. Where the hole meets the border of the
     picture there is no edge to heed.
+
+    Generators copy what they know well, and so their own pictures may step at the hole's edge. The
+    mean of that step along 17 pixels of the edge isn't taken for one of the gradients.
 
     Args:
         picture: in [-1, 1]. Pixels in the hole aren't looked at.
@@ -118,7 +127,9 @@ def poisson_blend(
     degree = np.sum(exists[neighbours], axis=0)
     # What is deeper in the hole is known, too: nothing is added there.
     known = outside[neighbours]
-    edge = np.sum(np.where(known[..., None], step[neighbours], 0), axis=0)
+    own = np.pad(edge_step(filled, hole), ((1, 1), (1, 1), (0, 0))).reshape(step.shape)
+    adrift = step[neighbours] - own[positions]
+    edge = np.sum(np.where(known[..., None], adrift, 0), axis=0)
 
     linked = inside[neighbours]
     rows = np.broadcast_to(unknowns, linked.shape)[linked]
@@ -138,3 +149,24 @@ def poisson_blend(
     )
     result[adapted] = np.clip(filled[adapted] + factors.solve(edge), -1, 1)
     return result
+
+
+def edge_step(filled: Picture, hole: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w c"]:
+    """How much a picture rises on the way into a hole: the mean near each pixel of the edge.
+
+    Zero where there is no edge within 8 pixels.
+    """
+    sums = np.zeros((*hole.shape, filled.shape[-1] + 1))
+    for axis in (0, 1):
+        rise = np.diff(filled.astype(np.float64), axis=axis)
+        for towards, sign in ((1, 1), (0, -1)):
+            # Pairs of neighbours, and which of them is in the hole.
+            pair = [slice(None), slice(None)]
+            pair[axis] = slice(towards, hole.shape[axis] - 1 + towards)
+            enters = np.diff(hole.astype(np.int8), axis=axis) == sign
+            sums[tuple(pair)] += np.where(
+                enters[..., None], np.concatenate([sign * rise, np.ones_like(rise[..., :1])], -1), 0
+            )
+    sums = cv2.blur(sums, (_ALONG, _ALONG), borderType=cv2.BORDER_CONSTANT)
+    counts = sums[..., -1:]
+    return np.where(counts > 1e-9, sums[..., :-1] / np.maximum(counts, 1e-9), 0)
