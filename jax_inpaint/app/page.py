@@ -310,9 +310,14 @@ class Page:
     def fill_stroke(
         self, session: Session | None, hole: Any, *others: Any
     ) -> Iterator[dict[Any, Any]]:
-        """The same when a stroke ends; that may have erased all of the hole."""
-        if session is not None and _painted(session, hole, None).current.hole.any():
-            yield from self.fill_painted(session, hole, *others)
+        """The same when a stroke ends, which may have erased all of the hole.
+
+        The editor tells of what it is given, too: a hole that was there before isn't filled.
+        """
+        if session is not None:
+            painted = _painted(session, hole, None).current.hole
+            if painted.any() and np.any(painted != session.current.hole):
+                yield from self.fill_painted(session, hole, *others)
 
     def move(self, by: int, session: Session | None) -> dict[Any, Any]:
         """Takes fills back, or does them again."""

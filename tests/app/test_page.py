@@ -49,11 +49,11 @@ def session(page, picture_file):
 def fill(page, session, hole, sketch=None, **how):
     drawn = None if sketch is None else editor(sketch)
     return list(
-        page.fill_painted(session, editor(hole), drawn, *{**HOW, **how}.values(), print_nothing)
+        page.fill_painted(session, editor(hole), drawn, *{**HOW, **how}.values(), no_progress)
     )
 
 
-def print_nothing(*_):
+def no_progress(*_):
     pass
 
 
@@ -166,7 +166,11 @@ def test_strokes_that_erase_the_hole_fill_nothing(page, session, hole):
     how = tuple(HOW.values())
     assert list(page.fill_stroke(session, editor(hole & False), None, *how)) == []
     assert list(page.fill_stroke(None, None, None, *how)) == []
-    assert len(list(page.fill_stroke(session, editor(hole), None, *how, print_nothing))) == 2
+    filled = list(page.fill_stroke(session, editor(hole), None, *how, no_progress))
+    assert len(filled) == 2
+    # Nor does taking a fill back, which paints the hole again.
+    back = page.move(-1, filled[1][page.session])[page.session]
+    assert list(page.fill_stroke(back, editor(hole), None, *how)) == []
 
 
 def test_what_cannot_be_is_said_on_the_page(page, session, hole, tmp_path):
