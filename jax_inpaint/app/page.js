@@ -1,7 +1,7 @@
 // Keys and the clipboard, which Gradio's editor and file field leave to the page.
 (() => {
   const shown = (selector, root = document) =>
-    [...root.querySelectorAll(selector)].find((element) => element.offsetParent !== null);
+    [...root.querySelectorAll(selector)].find((element) => element.getClientRects().length);
   const editor = () => shown("#hole") ?? shown("#sketch");
   const press = (button) => {
     if (!button || button.disabled) return false;

@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import hashlib
+import os
+import re
 import shutil
 import tempfile
 import time
@@ -15,7 +17,7 @@ import numpy as np
 import skimage
 
 from jax_inpaint.app.models import Models
-from jax_inpaint.app.session import Mask, Session, Version
+from jax_inpaint.app.session import Mask, Session, Version, check_size
 from jax_inpaint.errors import UserError
 from jax_inpaint.images import (
     SUFFIXES,
@@ -39,7 +41,8 @@ EXAMPLES = [
 ]
 FORMATS = ("png", "jpg", "webp", "tif")  # of downloads
 KEPT = 7200  # seconds, of what visitors have done and of files for them
-WAITING = 16  # events that may wait in each queue; more are turned away
+WAITING = 16  # events that may wait, fills most of all; more are turned away
+UNTAKEN = 64  # editors' contents that wait for an event
 LARGEST_FILE = "200mb"
 SCRIPT = Path(__file__).with_name("page.js")  # keys and the clipboard
 
@@ -218,25 +221,31 @@ class Page:
         how = [self.weights, self.device, self.strategy, self.blend]
         on = functools.partial(gr.on, api_visibility="private")
         network = {"concurrency_id": "network", "concurrency_limit": 1}
-        on(self.opener.upload, self.open, self.opener, [*seen, self.opener])
-        on(self.examples.select, self.open_example, None, seen)
         filling = {"outputs": seen, "show_progress_on": self.slider, **network}
-        on(self.fill_button.click, self.fill_painted, [*painted, *how], **filling)
+        fills = [
+            on(self.fill_button.click, self.fill_painted, [*painted, *how], **filling),
+            on(self.strokes.change, self.fill_stroke, [*painted, *how], **filling),
+        ]
         on(
             self.hole.input,
-            lambda at_once, strokes: strokes + at_once,
-            [self.at_once, self.strokes],
+            self.count_stroke,
+            [self.at_once, self.strokes, self.hole],
             self.strokes,
             show_progress="hidden",
         )
-        on(self.strokes.change, self.fill_stroke, [*painted, *how], **filling)
+        # What a fill that is still under way would bring isn't wanted after any of these.
+        change = functools.partial(on, outputs=seen, cancels=fills)
+        on(self.opener.upload, self.open, self.opener, [*seen, self.opener], cancels=fills).failure(
+            lambda: None, None, self.opener
+        )
+        change(self.examples.select, self.open_example, None)
         for button, by in ((self.undo_button, -1), (self.redo_button, 1)):
-            on(button.click, functools.partial(self.move, by), self.session, seen)
-        on(self.history.select, self.jump, self.session, seen)
+            change(button.click, functools.partial(self.move, by), painted)
+        change(self.history.select, self.jump, painted)
         for name, button in self.change_buttons.items():
-            change = functools.partial(self.change_hole, name)
-            on(button.click, change, [self.session, self.hole, self.pixels], seen)
-        on(self.mask_button.upload, self.open_mask, [self.session, self.mask_button], seen)
+            operation = functools.partial(self.change_hole, name)
+            change(button.click, operation, [*painted, self.pixels])
+        change(self.mask_button.upload, self.open_mask, [*painted, self.mask_button])
         on(
             self.explain_button.click,
             self.explain,
@@ -247,10 +256,10 @@ class Page:
         start_download = "() => document.querySelector('#download').click()"
         on(
             self.picture_button.click, self.save_picture, [self.session, self.format], self.download
-        ).then(None, js=start_download)
+        ).success(None, js=start_download)
         on(
             self.mask_save_button.click, self.save_mask, [self.session, self.hole], self.download
-        ).then(None, js=start_download)
+        ).success(None, js=start_download)
         on(
             [self.weights.change, self.blocks.load],
             self.guided,
@@ -269,8 +278,8 @@ class Page:
 
     def open(self, path: str) -> dict[Any, Any]:
         """Starts a session with a picture."""
-        self._forget_old_files()
         with errors_on_the_page():
+            self._forget_old_files()
             session = Session.opened(Path(path), self.most_pixels)
             return {**self._seen(session), self.opener: None}
 
@@ -307,6 +316,14 @@ class Page:
             (filled,) = inpainter.fill([task], options, lambda share: progress(share, "Filling"))
             yield self._seen(session.filled(filled))
 
+    def count_stroke(self, at_once: bool, strokes: int, hole: Any) -> int:
+        """Counts strokes that are to be filled."""
+        # Gradio keeps what the editor sends until an event takes it, which ``hole`` is there for,
+        # and forever if another stroke comes too soon.
+        while len(self.hole.blob_storage) > UNTAKEN:
+            self.hole.blob_storage.pop(next(iter(self.hole.blob_storage)), None)
+        return strokes + at_once
+
     def fill_stroke(
         self, session: Session | None, hole: Any, *others: Any
     ) -> Iterator[dict[Any, Any]]:
@@ -319,34 +336,38 @@ class Page:
             if painted.any() and np.any(painted != session.current.hole):
                 yield from self.fill_painted(session, hole, *others)
 
-    def move(self, by: int, session: Session | None) -> dict[Any, Any]:
+    def move(self, by: int, session: Session | None, hole: Any, sketch: Any) -> dict[Any, Any]:
         """Takes fills back, or does them again."""
         with errors_on_the_page():
-            session = _opened(session)
+            session = _painted(session, hole, sketch)
             return self._seen(session.moved(session.at + by))
 
-    def jump(self, session: Session | None, event: gr.SelectData) -> dict[Any, Any]:
+    def jump(
+        self, session: Session | None, hole: Any, sketch: Any, event: gr.SelectData
+    ) -> dict[Any, Any]:
         """Goes to a version of the history."""
         with errors_on_the_page():
-            return self._seen(_opened(session).moved(event.index))
+            return self._seen(_painted(session, hole, sketch).moved(event.index))
 
     def change_hole(
-        self, operation: str, session: Session | None, hole: Any, pixels: int | float
+        self, operation: str, session: Session | None, hole: Any, sketch: Any, pixels: int | float
     ) -> dict[Any, Any]:
         """Expands the hole, shrinks it, and so on, by so many pixels of the picture."""
         with errors_on_the_page():
-            session = _painted(session, hole, None)
+            session = _painted(session, hole, sketch)
             changed = OPERATIONS[operation](session.current.hole, round(pixels))
             return self._seen(session.with_hole(changed))
 
-    def open_mask(self, session: Session | None, path: str) -> dict[Any, Any]:
+    def open_mask(
+        self, session: Session | None, hole: Any, sketch: Any, path: str
+    ) -> dict[Any, Any]:
         """Takes the hole from a file."""
         with errors_on_the_page():
-            session = _opened(session)
+            session = _painted(session, hole, sketch)
             size = session.current.picture.size
-            hole = read_hole(path, MaskOptions(), size, session.name)
-            check_hole(hole, size)
-            return self._seen(session.with_hole(hole))
+            read = self._read_mask(path, size, session.name)
+            check_hole(read, size)
+            return self._seen(session.with_hole(read))
 
     def save_picture(self, session: Session | None, file_format: str) -> str:
         """A file of the version that is looked at, with all that the original carried."""
@@ -397,11 +418,19 @@ class Page:
         with errors_on_the_page():
             session = Session.opened(Path(picture), self.most_pixels)
             opened = session.current.picture
-            hole = read_hole(mask, MaskOptions(), opened.size, session.name)
-            task = Task(opened, hole, None if sketch is None else read_hole(sketch))
+            hole = self._read_mask(mask, opened.size, session.name)
+            lines = None
+            if sketch is not None:
+                lines = self._read_mask(sketch, opened.size, session.name)
+            task = Task(opened, hole, lines)
             options = FillOptions(strategy=strategy, blend=blend)
             (filled,) = self.models.get(weights, device).fill([task], options)
             return self._write(session, f"filled.{file_format}", filled)
+
+    def _read_mask(self, path: str, size: tuple[int, int], name: str) -> Mask:
+        if Path(path).suffix.lower() != ".json":
+            check_size(Path(path), self.most_pixels)
+        return read_hole(path, MaskOptions(), size, name)
 
     def _seen(self, session: Session) -> dict[Any, Any]:
         """What is shown of a session."""
@@ -412,12 +441,13 @@ class Page:
             (self._file(version.smaller(256).picture), f"fill {number}" if number else "original")
             for number, version in enumerate(versions)
         ]
-        before = self._file(versions[at - 1].smaller().picture) if at else None
+        before = session.current.before
         return {
             self.session: session,
             self.hole: self._editor_value(shown, shown.hole, _HOLE_COLOUR),
             self.sketch: self._editor_value(shown, shown.sketch, _SKETCH_COLOUR),
-            self.slider: (before, self._file(shown.picture)) if at else None,
+            self.slider: before
+            and (self._file(before.smaller().picture), self._file(shown.picture)),
             self.history: gr.update(value=pictures, selected_index=at),
             self.line: f"{session.name}, {width} x {height} pixels. Another example:",
             self.undo_button: gr.update(interactive=at > 0),
@@ -428,9 +458,9 @@ class Page:
         """A file for the browser, written once: Gradio would write over one that is being sent."""
         name = hashlib.blake2b(picture.pixels.tobytes(), digest_size=16).hexdigest()
         path = Path(self._folder.name) / f"{name}-{picture.size[1]}{suffix}"
-        if path.exists():
-            path.touch()
-        else:
+        try:
+            os.utime(path)  # it is in use
+        except FileNotFoundError:
             write_picture(path, picture, force=True)
         return str(path)
 
@@ -448,8 +478,9 @@ class Page:
 
     def _forget_old_files(self) -> None:
         for path in Path(self._folder.name).iterdir():
-            if time.time() - path.stat().st_mtime > KEPT:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another visitor's, just now
+                if time.time() - path.stat().st_mtime > KEPT:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
     def _write(self, session: Session, ending: str, picture: Picture) -> str:
         path = Path(tempfile.mkdtemp(dir=self._folder.name)) / f"{Path(session.name).stem}_{ending}"
@@ -463,7 +494,9 @@ def errors_on_the_page() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise gr.Error(" ".join(str(error).split()), print_exception=False) from error
+        # Where the server keeps a file is nobody's business.
+        text = re.sub(re.escape(tempfile.gettempdir()) + r"/\S*/", "", " ".join(str(error).split()))
+        raise gr.Error(text, print_exception=False) from error
 
 
 def _editor(name: str, colour: tuple[str, float], radius: int) -> gr.ImageEditor:

@@ -11,7 +11,8 @@ from jax_inpaint.images import ImageFileError, Picture, picture_size, read_pictu
 from jax_inpaint.inference.strategies import fitting
 
 SHOWN = 1024  # longest side, pixels, of what a browser gets to see and to paint on
-REMEMBERED = 12  # versions
+REMEMBERED = 12  # versions, if they have no more than
+MOST_BYTES = 2**30  # of memory
 
 Mask = Bool[np.ndarray, "_ _"]
 
@@ -24,16 +25,23 @@ class Version:
         picture: as opened or as filled.
         hole: where to fill next.
         sketch: lines to follow there.
+        before: what it was filled from, with the hole that was filled.
     """
 
     picture: Picture
     hole: Mask
     sketch: Mask
+    before: "Version | None" = None
 
     @classmethod
-    def of(cls, picture: Picture) -> "Version":
+    def of(cls, picture: Picture, before: "Version | None" = None) -> "Version":
         """A picture that nothing is painted on."""
-        return cls(picture, np.zeros(picture.size, bool), np.zeros(picture.size, bool))
+        return cls(picture, np.zeros(picture.size, bool), np.zeros(picture.size, bool), before)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        return self.picture.pixels.nbytes + self.hole.nbytes + self.sketch.nbytes
 
     def smaller(self, longest: int = SHOWN) -> "Version":
         """In 8 bits, scaled down until no side is longer than so many pixels."""
@@ -65,12 +73,7 @@ class Session:
         Raises:
             ImageFileError: if it can't be read or has more pixels than that.
         """
-        height, width = picture_size(path)
-        if height * width > most_pixels:
-            raise ImageFileError(
-                f"the picture has {width}x{height} pixels, and this page takes "
-                f"{most_pixels / 1e6:g} million at most (--max-megapixels)"
-            )
+        check_size(path, most_pixels)
         return cls(path.name, (Version.of(read_picture(path)),))
 
     @property
@@ -80,8 +83,8 @@ class Session:
 
     @property
     def asked(self) -> Version:
-        """The version whose hole is meant: this one, or the one before if nothing is painted."""
-        return self.current if self.current.hole.any() else self.versions[max(0, self.at - 1)]
+        """The version whose hole is meant: this one, or what it was filled from, if nothing is."""
+        return self.current if self.current.hole.any() else self.current.before or self.current
 
     def painted(self, hole: Mask | None, sketch: Mask | None = None) -> "Session":
         """With what the browser has on the shown picture; None leaves what is there."""
@@ -100,10 +103,13 @@ class Session:
 
     def filled(self, picture: Picture) -> "Session":
         """With a new version after this one, which takes the place of those that came after it."""
-        versions = (*self.versions[: self.at + 1], Version.of(picture))
-        if len(versions) > REMEMBERED:  # the original stays
-            versions = (versions[0], *versions[-REMEMBERED + 1 :])
-        return replace(self, versions=versions, at=len(versions) - 1)
+        before = replace(self.current, before=None)
+        versions = [*self.versions[: self.at + 1], Version.of(picture, before)]
+        while len(versions) > 2 and (
+            len(versions) > REMEMBERED or sum(version.bytes for version in versions) > MOST_BYTES
+        ):
+            del versions[1]  # the original stays
+        return replace(self, versions=tuple(versions), at=len(versions) - 1)
 
     def moved(self, at: int) -> "Session":
         """Looking at another version: the nearest that there is."""
@@ -114,13 +120,32 @@ class Session:
         return replace(self, versions=versions)
 
 
+def check_size(path: Path, most_pixels: int) -> None:
+    """Raises ImageFileError if a file's picture has more pixels than that, before it is decoded."""
+    height, width = picture_size(path)
+    if height * width > most_pixels:
+        raise ImageFileError(
+            f"the picture has {width}x{height} pixels, and this page takes "
+            f"{most_pixels / 1e6:g} million at most (--max-megapixels)"
+        )
+
+
 def scaled_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """A mask in another size: what half of a pixel, or more, was or would be."""
+    """A mask in another size: what half of a pixel, or more, was or would be.
+
+    Where that would leave nothing, or everything, the least part of a pixel counts.
+    """
     if mask.shape == size:
         return mask
     smaller = size[0] * size[1] < mask.size
     interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(mask.astype(np.float32), size[::-1], interpolation=interpolation) >= 0.5
+    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=interpolation)
+    scaled = share >= 0.5
+    if mask.any() and not scaled.any():
+        return share > 0
+    if scaled.all() and not mask.all():
+        return share == 1
+    return scaled
 
 
 def repainted(mask: Mask, painted: Mask) -> Mask:

@@ -287,7 +287,8 @@ def load(path: str | os.PathLike[str], **settings: Any) -> Inpainter:
 
     Args:
         path: the file or folder.
-        settings: ``dtype`` (``float32`` or ``bfloat16``) and ``device`` (``cpu``, ``gpu:1``).
+        settings: ``dtype`` (``float32`` or ``bfloat16``), ``device`` (``cpu``, ``gpu:1``), and
+            ``once`` for a single picture, which is compiled in less time and runs slower.
 
     Raises:
         WeightsError: if the file can't be used.

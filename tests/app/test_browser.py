@@ -251,6 +251,11 @@ def test_paste_and_messages(visitor, tmp_path):
     visitor.driver.execute_script(paste, list(b"no picture"), "broken.png")
     visitor.wait(lambda: "broken.png" in visitor.messages())
     assert "pasted.png, 300 x 200 pixels" in visitor.find("body").text
+    again = tmp_path / "again.png"
+    write_picture(again, Picture(COFFEE[:100, :300], "RGB"))
+    time.sleep(1)
+    visitor.driver.execute_script(paste, list(again.read_bytes()), again.name)
+    visitor.wait(lambda: "again.png, 300 x 100 pixels" in visitor.find("body").text)
 
 
 def test_pencil_and_explanation(visitor):

@@ -97,16 +97,19 @@ def test_fills_go_on_from_fills_and_can_be_taken_back(page, session, hole):
     second = fill(page, first, other)[-1][page.session]
     assert len(second.versions) == 3
     assert np.array_equal(second.current.picture.pixels[hole], first.current.picture.pixels[hole])
-    back = page.move(-1, second)
+    back = page.move(-1, second, None, None)
     assert np.array_equal(painted(back[page.hole]), other)
     assert back[page.redo_button]["interactive"]
-    assert page.move(1, back[page.session])[page.session].current is second.current
-    assert page.jump(second, select(0))[page.session].current.hole.sum() == hole.sum()
+    assert (
+        page.move(1, back[page.session], None, None)[page.session].current.picture
+        is second.current.picture
+    )
+    assert page.jump(second, None, None, select(0))[page.session].current.hole.sum() == hole.sum()
 
 
 def test_what_the_hole_is_can_be_changed(page, session, hole):
     def changed(operation, pixels):
-        seen = page.change_hole(operation, session, editor(hole), pixels)
+        seen = page.change_hole(operation, session, editor(hole), None, pixels)
         mask = seen[page.session].current.hole
         assert np.array_equal(painted(seen[page.hole]), mask)
         return mask
@@ -123,7 +126,7 @@ def test_what_the_hole_is_can_be_changed(page, session, hole):
 def test_a_mask_can_be_opened_and_saved(page, session, hole, tmp_path):
     path = tmp_path / "mask.png"
     write_picture(path, Picture(hole[..., None] * np.uint8(255), "L"))
-    seen = page.open_mask(session, str(path))
+    seen = page.open_mask(session, None, None, str(path))
     assert np.array_equal(seen[page.session].current.hole, hole)
     saved = page.save_mask(seen[page.session], None)
     assert saved.endswith("photo_mask.png")
@@ -162,6 +165,38 @@ def test_the_pencil_is_for_guided_weights(page, session, hole):
     assert not np.array_equal(guided, unguided)
 
 
+def test_what_is_painted_stays_when_something_else_is_done(page, session, hole):
+    other, lines = np.roll(hole, 9, axis=0), np.eye(60, 80, dtype=bool)
+    filled = fill(page, session, hole)[-1][page.session]
+    seen = page.move(-1, filled, editor(other), editor(lines))
+    assert np.array_equal(painted(seen[page.hole]), hole)
+    seen = page.move(1, seen[page.session], None, None)
+    assert np.array_equal(painted(seen[page.hole]), other)
+    assert np.array_equal(painted(seen[page.sketch]), lines)
+    seen = page.change_hole("Clear", seen[page.session], None, editor(lines | other), 1)
+    assert np.array_equal(painted(seen[page.sketch]), lines | other)
+    # The last hole is that which was filled, whatever is painted on the picture before.
+    back = page.move(-1, seen[page.session], editor(hole & False), None)[page.session]
+    again = page.move(1, page.jump(back, editor(other), None, select(0))[page.session], None, None)
+    assert np.array_equal(again[page.session].asked.hole, hole)
+
+
+def test_holes_that_are_too_thin_to_be_seen(page, tmp_path):
+    path, mask = tmp_path / "wide.png", tmp_path / "line.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 5000, 3), np.uint8)
+    write_picture(path, Picture(pixels, "RGB"))
+    line = np.zeros((40, 5000), bool)
+    line[20, 100:4000] = True
+    write_picture(mask, Picture(line[..., None] * np.uint8(255), "L"))
+    session = page.open(str(path))[page.session]
+    seen = page.open_mask(session, None, None, str(mask))
+    assert painted(seen[page.hole]).any()
+    filled = fill(page, seen[page.session], painted(seen[page.hole]))[-1]
+    after = filled[page.session].current.picture.pixels
+    assert np.array_equal(after[~line], pixels[~line])
+    assert (after[line] != pixels[line]).any(axis=-1).mean() > 0.9
+
+
 def test_strokes_that_erase_the_hole_fill_nothing(page, session, hole):
     how = tuple(HOW.values())
     assert list(page.fill_stroke(session, editor(hole & False), None, *how)) == []
@@ -169,7 +204,7 @@ def test_strokes_that_erase_the_hole_fill_nothing(page, session, hole):
     filled = list(page.fill_stroke(session, editor(hole), None, *how, no_progress))
     assert len(filled) == 2
     # Nor does taking a fill back, which paints the hole again.
-    back = page.move(-1, filled[1][page.session])[page.session]
+    back = page.move(-1, filled[1][page.session], None, None)[page.session]
     assert list(page.fill_stroke(back, editor(hole), None, *how)) == []
 
 
@@ -190,8 +225,11 @@ def test_what_cannot_be_is_said_on_the_page(page, session, hole, tmp_path):
     write_picture(large, Picture(np.zeros((1001, 1000, 1), np.uint8), "L"))
     with pytest.raises(gr.Error, match="1000x1001 pixels, and this page takes 1 million"):
         page.open(str(large))
-    with pytest.raises(gr.Error, match="the mask is 1000x1001 but the picture is 80x60"):
-        page.open_mask(session, str(large))
+    with pytest.raises(gr.Error, match="1000x1001 pixels, and this page takes 1 million"):
+        page.open_mask(session, None, None, str(large))
+    write_picture(large, Picture(np.zeros((9, 10, 1), np.uint8), "L"), force=True)
+    with pytest.raises(gr.Error, match="the mask is 10x9 but the picture is 80x60"):
+        page.open_mask(session, None, None, str(large))
 
 
 def test_programs_can_fill(address, picture_file, hole, tmp_path):

@@ -90,7 +90,7 @@ def test_fills_can_be_taken_back_and_done_again():
 def test_asked_is_the_last_hole_until_another_is_painted():
     start = session().painted(np.eye(20, 30, dtype=bool))
     filled = start.filled(picture(20, 30))
-    assert filled.asked is filled.versions[0]
+    assert np.array_equal(filled.asked.hole, np.eye(20, 30, dtype=bool))
     again = filled.with_hole(np.ones((20, 30), bool))
     assert again.asked is again.current
     assert session().asked.hole.sum() == 0
@@ -104,3 +104,19 @@ def test_the_original_is_remembered_longest():
     assert len(now.versions) == REMEMBERED
     assert now.versions[0] is original
     assert now.at == REMEMBERED - 1
+
+
+def test_large_pictures_are_remembered_less_long(monkeypatch):
+    now = session()
+    monkeypatch.setattr("jax_inpaint.app.session.MOST_BYTES", 4 * now.current.bytes)
+    for _ in range(6):
+        now = now.filled(picture(20, 30))
+    assert len(now.versions) == 4
+    assert all(version.before is None or version.before.before is None for version in now.versions)
+
+
+def test_what_is_thin_is_still_seen():
+    line = np.zeros((40, 400), bool)
+    line[20] = True
+    assert scaled_mask(line, (10, 100)).sum() == 100
+    assert not scaled_mask(~line, (10, 100)).all()
