@@ -236,7 +236,7 @@ class Page:
         # What a fill that is still under way would bring isn't wanted after any of these.
         change = functools.partial(on, outputs=seen, cancels=fills)
         on(self.opener.upload, self.open, self.opener, [*seen, self.opener], cancels=fills).failure(
-            lambda: None, None, self.opener
+            None, None, self.opener, js="() => null"
         )
         change(self.examples.select, self.open_example, None)
         for button, by in ((self.undo_button, -1), (self.redo_button, 1)):
