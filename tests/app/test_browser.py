@@ -262,7 +262,7 @@ def test_pencil_and_explanation(visitor):
     visitor.open_example()
     assert not visitor.seen("#sketch")
     visitor.button("How it fills").click()
-    visitor.find("#weights input").click()
+    visitor.wait(lambda: visitor.seen("#weights input"))[0].click()
     visitor.wait(lambda: [e for e in visitor.seen("li") if "guided" in e.text])[0].click()
     visitor.wait(lambda: "Pencil" in [t.text for t in visitor.seen("button[role=tab]")])
     visitor.tab("Pencil").click()
