@@ -81,11 +81,15 @@ def trained_size(path: str | os.PathLike[str]) -> Size | None:
     return height, width
 
 
-def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variables]:
+def load_weights(
+    path: str | os.PathLike[str], check_shapes: bool = True
+) -> tuple[GeneratorConfig, Variables]:
     """Reads what :func:`save_weights` wrote.
 
     Args:
         path: the file, or the folder of a run that holds one.
+        check_shapes: whether tensors are compared with those that the configuration asks for, for
+            which the generator has to be traced. Flax does it anew when it is used.
 
     Raises:
         WeightsError: if there is no such file, it isn't one of ours, its tensors aren't those of
@@ -94,16 +98,23 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[GeneratorConfig, Variabl
     path = _file(Path(path))
     with _telling_what_is_wrong(path), safetensors.safe_open(path, framework="numpy") as file:
         config = _read_config(path, file.metadata() or {})
-        shapes = variable_shapes(config)
-        _check_tensors(path, shapes, file)
+        if check_shapes:
+            _check_tensors(path, variable_shapes(config), file)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, tensor in tensors.items():
+        if tensor.dtype != np.float32:
+            raise WeightsError(f"{path}: {name} is {tensor.dtype} instead of float32")
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{path}: {name} holds NaN or infinity; the training run diverged")
-    variables = {
-        collection: traverse_util.unflatten_dict({name: tensors[name] for name in names}, sep=".")
-        for collection, names in shapes.items()
-    }
+    flat: dict[str, dict[str, np.ndarray]] = {"params": {}, "batch_stats": {}}
+    for name, tensor in tensors.items():
+        flat[_collection(name)][name] = tensor
+    try:
+        variables = {
+            kind: traverse_util.unflatten_dict(part, sep=".") for kind, part in flat.items()
+        }
+    except (IndexError, TypeError) as error:  # a tensor within a tensor
+        raise WeightsError(f"{path} has names of tensors that can't be") from error
     return config, variables
 
 
@@ -163,6 +174,11 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
             raise ValueError(f"{name} is {value!r}, not one of {get_args(hint)}")
     elif isinstance(hint, type) and type(value) is not hint:
         raise ValueError(f"{name} is {value!r}, no {hint.__name__}")
+
+
+def _collection(name: str) -> str:
+    """Where Flax keeps a tensor: batch normalisation's running moments apart."""
+    return "batch_stats" if name.rpartition(".")[-1] in ("mean", "var") else "params"
 
 
 def _check_tensors(path: Path, shapes: dict[str, dict[str, tuple[int, ...]]], file: Any) -> None:

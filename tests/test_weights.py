@@ -11,8 +11,19 @@ import safetensors.numpy
 from flax import traverse_util
 
 from jax_inpaint.config import to_dict
+from jax_inpaint.errors import UserError
+from jax_inpaint.inference.inpainter import Inpainter
+from jax_inpaint.models import GENERATORS
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
-from jax_inpaint.weights import FILE_NAME, WeightsError, load_weights, save_weights, trained_size
+from jax_inpaint.weights import (
+    FILE_NAME,
+    WeightsError,
+    _collection,
+    load_weights,
+    save_weights,
+    trained_size,
+    variable_shapes,
+)
 
 CONFIG = DeepFillV2Config(width=4)
 HEADER = {"format": "jax_inpaint", "architecture": "deepfillv2"}
@@ -283,3 +294,43 @@ def test_a_size_that_can_t_be_is_refused(tmp_path, text):
     safetensors.numpy.save_file({"a": np.zeros(1, np.float32)}, path, {"size": text})
     with pytest.raises(WeightsError, match="the header's size"):
         trained_size(path)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_where_a_tensor_belongs_can_be_told_from_its_name(name):
+    for collection, shapes in variable_shapes(GENERATORS[name]()).items():
+        assert {_collection(tensor) for tensor in shapes} <= {collection}
+
+
+def test_shapes_need_not_be_checked(save, tensors):
+    path = save(tensors)
+    checked, unchecked = load_weights(path), load_weights(path, check_shapes=False)
+    assert jax.tree.structure(unchecked) == jax.tree.structure(checked)
+    assert jax.tree.all(jax.tree.map(np.array_equal, unchecked, checked))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop(KERNEL), "the weights don't fit their own config: .*kernel"),
+        (
+            lambda t: t.update({KERNEL: t[KERNEL][:3]}),
+            r"the weights don't fit their own config: .*\(3, 5, 5, 8\)",
+        ),
+        (lambda t: t.clear(), "the weights don't fit their own config"),
+        (
+            lambda t: t.update({KERNEL: t[KERNEL].astype(np.float16)}),
+            f"{KERNEL} is float16 instead of float32",
+        ),
+        (
+            lambda t: t.update({f"{KERNEL}.more": np.zeros(3, np.float32)}),
+            "names of tensors that can't be",
+        ),
+    ],
+)
+def test_what_is_wrong_then_is_found_by_filling(save, tensors, change, message):
+    change(tensors)
+    path = save(tensors)
+    mask = np.eye(16, dtype=bool)
+    with pytest.raises(UserError, match=message):
+        Inpainter.load(path, once=True)(np.zeros((16, 16, 3), np.uint8), mask)

@@ -110,7 +110,7 @@ class Inpainter:
         """
         if (size := trained_size(path)) is not None:
             settings = {"working_size": max(SMALLEST_WORKING_SIZE, 2 * max(size)), **settings}
-        return cls(*load_weights(path), **settings)
+        return cls(*load_weights(path, check_shapes=not settings.get("once")), **settings)
 
     def __call__(
         self,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import flax.errors
 import jax
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -134,7 +135,12 @@ class Network:
 
         quick = self.once and arguments["mask"].size <= _QUICK_UP_TO
         jitted: Any = compile_for([self.device], run, rewritten=not quick)
-        program = jitted.lower(self.variables, **arguments).compile()
+        try:
+            lowered = jitted.lower(self.variables, **arguments)
+        except flax.errors.FlaxError as error:
+            reason = str(error).split(" (https:")[0]
+            raise FillError(f"the weights don't fit their own config: {reason}") from error
+        program = lowered.compile()
         analysis: Any = program.memory_analysis()
         needed = analysis.temp_size_in_bytes + analysis.output_size_in_bytes if analysis else 0
         available = memory_of(self.device)
