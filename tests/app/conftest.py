@@ -10,7 +10,7 @@ from jax_inpaint.images import Picture, write_picture
 from tests.conftest import ROOT
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def page():
     from tests.app.serving import noisy_page
 
@@ -22,7 +22,7 @@ def page():
         yield asyncio.run(enter(stack))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def address():
     """Where such a page is served, by a process of its own."""
     command = [sys.executable, "-m", "tests.app.serving"]

@@ -1,5 +1,6 @@
 """What a picture carries beside its pixels goes along, as other readers see it."""
 
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -81,12 +82,21 @@ def test_exif_goes_along_without_orientation(tmp_path, source, target, deep):
 
 
 def test_a_thumbnail_that_shows_what_was_there_before_is_left_out(tmp_path):
-    tags = exif(1)
-    tags.get_ifd(ExifTags.IFD.IFD1)[ExifTags.Base.JpegIFOffset] = 0
-    data = tags.tobytes()
     # A second directory with a thumbnail, as cameras write it, behind the first.
     thumbnail = b"\xff\xd8 a thumbnail \xff\xd9"
-    save(tmp_path / "in.jpg", exif=data + thumbnail)
+    header, tags = b"Exif\0\0", exif(1).tobytes().removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}[tags[:2]]
+    (first,) = struct.unpack_from(order + "I", tags, 4)
+    (count,) = struct.unpack_from(order + "H", tags, first)
+    second = len(tags)
+    entry = (ExifTags.Base.JpegIFOffset.value, 4, 1, second + 2 + 12 + 4)
+    directory = struct.pack(order + "HHHIII", 1, *entry, 0)
+    link = first + 2 + 12 * count
+    tags = tags[:link] + struct.pack(order + "I", second) + tags[link + 4 :] + directory
+    save(tmp_path / "in.jpg", exif=header + tags + thumbnail)
+    with Image.open(tmp_path / "in.jpg") as image:
+        found = image.getexif().get_ifd(ExifTags.IFD.IFD1)
+    assert found[ExifTags.Base.JpegIFOffset] == entry[-1]
     assert thumbnail in (tmp_path / "in.jpg").read_bytes()
     write_picture(tmp_path / "out.jpg", read_picture(tmp_path / "in.jpg"))
     assert thumbnail not in (tmp_path / "out.jpg").read_bytes()
