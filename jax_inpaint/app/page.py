@@ -2,12 +2,8 @@
 
 import contextlib
 import functools
-import hashlib
-import os
 import re
-import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +12,7 @@ import gradio as gr
 import numpy as np
 import skimage
 
+from jax_inpaint.app.files import KEPT, BrowserFiles
 from jax_inpaint.app.models import Models
 from jax_inpaint.app.session import Mask, Session, Version, check_size
 from jax_inpaint.errors import UserError
@@ -25,7 +22,6 @@ from jax_inpaint.images import (
     Picture,
     grow_hole,
     read_hole,
-    write_picture,
 )
 from jax_inpaint.inference.blending import BlendKind
 from jax_inpaint.inference.inpainter import Inpainter, Task, check_hole, suspicion
@@ -40,7 +36,6 @@ EXAMPLES = [
     for name in ("coffee.png", "chelsea.png", "rocket.jpg", "astronaut.png")
 ]
 FORMATS = ("png", "jpg", "webp", "tif")  # of downloads
-KEPT = 7200  # seconds, of what visitors have done and of files for them
 WAITING = 16  # events that may wait, fills most of all; more are turned away
 UNTAKEN = 64  # editors' contents that wait for an event
 LARGEST_FILE = "200mb"
@@ -83,7 +78,7 @@ class Page:
     def __init__(self, models: Models, most_pixels: int):
         self.models = models
         self.most_pixels = most_pixels
-        self._folder = tempfile.TemporaryDirectory(prefix="jax_inpaint-")
+        self._files = BrowserFiles()
         with gr.Blocks(
             title=TITLE, analytics_enabled=False, delete_cache=(600, KEPT)
         ) as self.blocks:
@@ -117,7 +112,7 @@ class Page:
     def close(self) -> None:
         """Ends serving, and removes what was kept for downloads."""
         self.blocks.close(verbose=False)
-        self._folder.cleanup()
+        self._files.close()
 
     def _lay_out(self) -> None:
         self.session = gr.State(time_to_live=KEPT)
@@ -279,7 +274,7 @@ class Page:
     def open(self, path: str) -> dict[Any, Any]:
         """Starts a session with a picture."""
         with errors_on_the_page():
-            self._forget_old_files()
+            self._files.forget_old()
             session = Session.opened(Path(path), self.most_pixels)
             return {**self._seen(session), self.opener: None}
 
@@ -311,7 +306,7 @@ class Page:
             progress(0, "A quick look")
             shown = session.current.smaller()
             quick = inpainter.preview(_task(shown, inpainter))
-            yield {self.slider: (self._file(shown.picture), self._file(quick))}
+            yield {self.slider: (self._files.shown(shown.picture), self._files.shown(quick))}
             options = FillOptions(strategy=strategy, blend=blend)
             (filled,) = inpainter.fill([task], options, lambda share: progress(share, "Filling"))
             yield self._seen(session.filled(filled))
@@ -373,7 +368,9 @@ class Page:
         """A file of the version that is looked at, with all that the original carried."""
         with errors_on_the_page():
             session = _opened(session)
-            return self._write(session, f"filled.{file_format}", session.current.picture)
+            return self._files.download(
+                _named(session, f"filled.{file_format}"), session.current.picture
+            )
 
     def save_mask(self, session: Session | None, hole: Any) -> str:
         """A file of the hole that is painted, or that was filled last."""
@@ -381,7 +378,7 @@ class Page:
             session = _painted(session, hole, None)
             _check_painted(session.asked)
             white = session.asked.hole[..., None] * np.uint8(255)
-            return self._write(session, "mask.png", Picture(white, "L"))
+            return self._files.download(_named(session, "mask.png"), Picture(white, "L"))
 
     def explain(
         self, session: Session | None, hole: Any, sketch: Any, weights: str, device: str
@@ -394,7 +391,7 @@ class Page:
             task = _task(asked.smaller(inpainter.working_size), inpainter)
             sheets = explanation_sheets(inpainter.explain(task.picture, task.hole, task.sketch))
             return [
-                (self._file(Picture(pixels, "RGB"), ".png"), _SHEETS[name])
+                (self._files.shown(Picture(pixels, "RGB"), ".png"), _SHEETS[name])
                 for name, pixels in sheets.items()
             ]
 
@@ -425,7 +422,7 @@ class Page:
             task = Task(opened, hole, lines)
             options = FillOptions(strategy=strategy, blend=blend)
             (filled,) = self.models.get(weights, device).fill([task], options)
-            return self._write(session, f"filled.{file_format}", filled)
+            return self._files.download(_named(session, f"filled.{file_format}"), filled)
 
     def _read_mask(self, path: str, size: tuple[int, int], name: str) -> Mask:
         if Path(path).suffix.lower() != ".json":
@@ -438,7 +435,10 @@ class Page:
         shown = session.current.smaller()
         height, width = session.current.picture.size
         pictures = [
-            (self._file(version.smaller(256).picture), f"fill {number}" if number else "original")
+            (
+                self._files.shown(version.smaller(256).picture),
+                f"fill {number}" if number else "original",
+            )
             for number, version in enumerate(versions)
         ]
         before = session.current.before
@@ -447,22 +447,12 @@ class Page:
             self.hole: self._editor_value(shown, shown.hole, _HOLE_COLOUR),
             self.sketch: self._editor_value(shown, shown.sketch, _SKETCH_COLOUR),
             self.slider: before
-            and (self._file(before.smaller().picture), self._file(shown.picture)),
+            and (self._files.shown(before.smaller().picture), self._files.shown(shown.picture)),
             self.history: gr.update(value=pictures, selected_index=at),
             self.line: f"{session.name}, {width} x {height} pixels. Another example:",
             self.undo_button: gr.update(interactive=at > 0),
             self.redo_button: gr.update(interactive=at + 1 < len(versions)),
         }
-
-    def _file(self, picture: Picture, suffix: str = ".jpg") -> str:
-        """A file for the browser, written once: Gradio would write over one that is being sent."""
-        name = hashlib.blake2b(picture.pixels.tobytes(), digest_size=16).hexdigest()
-        path = Path(self._folder.name) / f"{name}-{picture.size[1]}{suffix}"
-        try:
-            os.utime(path)  # it is in use
-        except FileNotFoundError:
-            write_picture(path, picture, force=True)
-        return str(path)
 
     def _editor_value(
         self, shown: Version, mask: Mask, colour: tuple[str, float]
@@ -471,21 +461,10 @@ class Page:
         rgba = [*bytes.fromhex(colour[0][1:]), round(255 * colour[1])]
         layer = np.where(mask[..., None], np.array(rgba, np.uint8), np.uint8(0))
         return {
-            "background": self._file(shown.picture),
-            "layers": [self._file(Picture(layer, "RGBA"), ".png")],
+            "background": self._files.shown(shown.picture),
+            "layers": [self._files.shown(Picture(layer, "RGBA"), ".png")],
             "composite": None,
         }
-
-    def _forget_old_files(self) -> None:
-        for path in Path(self._folder.name).iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another visitor's, just now
-                if time.time() - path.stat().st_mtime > KEPT:
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-
-    def _write(self, session: Session, ending: str, picture: Picture) -> str:
-        path = Path(tempfile.mkdtemp(dir=self._folder.name)) / f"{Path(session.name).stem}_{ending}"
-        write_picture(path, picture)
-        return str(path)
 
 
 @contextlib.contextmanager
@@ -535,6 +514,10 @@ def _painted(session: Session | None, hole: Any, sketch: Any) -> Session:
 def _check_painted(version: Version) -> None:
     if not version.hole.any():
         raise FillError("paint over what is to be filled first")
+
+
+def _named(session: Session, ending: str) -> str:
+    return f"{Path(session.name).stem}_{ending}"
 
 
 def _task(version: Version, inpainter: Inpainter) -> Task:

@@ -5,12 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
 from skimage import data
 
 from jax_inpaint.images import Picture, read_picture, write_picture
-
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.keys import Keys  # noqa: E402
 
 pytestmark = pytest.mark.browser
 

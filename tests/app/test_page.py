@@ -1,15 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
-gr = pytest.importorskip("gradio")
-from gradio_client import Client, handle_file  # noqa: E402
-from gradio_client.exceptions import AppError  # noqa: E402
-
-from jax_inpaint.app.page import EXAMPLES  # noqa: E402
-from jax_inpaint.images import Picture, grow_hole, read_picture, write_picture  # noqa: E402
+from jax_inpaint.app.page import EXAMPLES
+from jax_inpaint.images import Picture, grow_hole, read_picture, write_picture
 
 HOW = {"weights": "plain", "device": "cpu:0", "strategy": "auto", "blend": "none"}
 
