@@ -12,7 +12,7 @@ from jax_inpaint.data.sketches import sketches
 from jax_inpaint.data.stream import validation_images, validation_masks
 from jax_inpaint.images import from_uint8
 from jax_inpaint.masks import sample_masks
-from jax_inpaint.metrics import hole_l1, hole_psnr, hole_ssim
+from jax_inpaint.metrics import l1, psnr, ssim
 from jax_inpaint.ops.flow import flow_to_color
 from jax_inpaint.training.state import Params
 
@@ -92,7 +92,7 @@ class Validation:
 @jax.jit
 def _figures(output: jax.Array, target: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
     return {
-        "hole_l1": hole_l1(output, target, mask),
-        "hole_psnr": hole_psnr(output, target, mask),
-        "hole_ssim": hole_ssim(output, target, mask),
+        "hole_l1": l1(output, target, mask),
+        "hole_psnr": psnr(output, target, mask),
+        "hole_ssim": ssim(output, target, mask),
     }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from jax_inpaint.lpips import load_lpips, lpips
+from jax_inpaint.metrics.lpips import load_lpips, lpips
 from jax_inpaint.torch_files import TensorFileError
 from tests.twins.feature_networks import TorchvisionNetwork
 from tests.twins.torch_arrays import from_torch, randomize
