@@ -22,6 +22,7 @@ DrawnKind = Literal[
     "graffiti",
     "text",
     "outpainting",  # bands along the border
+    "center",  # a box of half the sides in the middle
 ]
 
 

@@ -16,6 +16,7 @@ walk                      a random walk of as many steps as there are pixels
 scratches, fragments      thin lines; pieces torn off at the border
 graffiti, text            loops of a thick pen, with drips; blocks of capital letters
 outpainting               bands along the border
+center                    a box of half the sides in the middle
 mixture                   one of the kinds above for each image, by weights
 folder                    masks of one's own: data/mask_files.py reads them
 ========================  ==========================================================================

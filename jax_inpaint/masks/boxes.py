@@ -85,6 +85,23 @@ def outpainting_mask(key: PRNGKeyArray, height: int, width: int, config: MaskCon
     return (rows[:, None] | columns).astype(jnp.float32)[..., None]
 
 
+def center_mask(key: PRNGKeyArray, height: int, width: int, config: MaskConfig) -> Mask:
+    """A box in the middle of the image, half as high and wide, always the same.
+
+    Source: Pathak et al., Context Encoders (2016), whose tables use it.
+    """
+    del key, config
+    rows, columns = jnp.arange(height), jnp.arange(width)
+    top, left = (height - height // 2) // 2, (width - width // 2) // 2
+    inside = (
+        (rows[:, None] >= top)
+        & (rows[:, None] < top + height // 2)
+        & (columns >= left)
+        & (columns < left + width // 2)
+    )
+    return inside.astype(jnp.float32)[..., None]
+
+
 def random_boxes(
     key: PRNGKeyArray, boxes: Boxes, height: int, width: int, scales: tuple[float, float]
 ) -> Mask:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jax_inpaint.config import DrawnKind, MaskConfig
-from jax_inpaint.masks.boxes import box_mask, boxes_mask, outpainting_mask
+from jax_inpaint.masks.boxes import box_mask, boxes_mask, center_mask, outpainting_mask
 from jax_inpaint.masks.brush import brush_mask, union_mask
 from jax_inpaint.masks.damage import fragments_mask, scratches_mask
 from jax_inpaint.masks.drawing import Mask
@@ -33,6 +33,7 @@ SAMPLERS: dict[DrawnKind, Callable[[PRNGKeyArray, int, int, MaskConfig], Mask]] 
     "graffiti": graffiti_mask,
     "text": text_mask,
     "outpainting": outpainting_mask,
+    "center": center_mask,
 }
 
 Masks = Float[Array, "b h w 1"]
