@@ -1,12 +1,13 @@
-"""Nearest-neighbour resizing as the official TensorFlow code does it."""
+"""Resizing: by nearest neighbour as the official TensorFlow code does it, and bilinear."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Resampling = Literal["align_corners", "strided"]
 
@@ -99,3 +100,42 @@ def downsample_nearest(
         return align_corners_index(size, new_size)
 
     return x[:, index(x.shape[1], height)][:, :, index(x.shape[2], width)]
+
+
+def resize_bilinear(
+    x: Float[Array, "b h w c"],
+    height: int,
+    width: int,
+    sizes: Int[Array, "b 2"] | None = None,
+) -> Float[Array, "b {height} {width} c"]:
+    """Images at another size, each value between the four pixels next to it; no antialiasing.
+
+    Equal to PyTorch's ``interpolate(mode="bilinear", align_corners=False)``.
+
+    Args:
+        x: images, padded to one size where theirs differ.
+        height: of the result.
+        width: of the result.
+        sizes: height and width of each image's own part, at its top left, at least 1 and at most
+            those of ``x``; nothing else is looked at. None: all of it.
+    """
+    if sizes is None:
+        sizes = jnp.tile(jnp.array(x.shape[1:3]), (len(x), 1))
+    x = jax.vmap(partial(_interpolate, new_size=height))(x, sizes[:, 0])
+    x = jax.vmap(partial(_interpolate, new_size=width))(jnp.swapaxes(x, 1, 2), sizes[:, 1])
+    return jnp.swapaxes(x, 1, 2)
+
+
+def _interpolate(
+    lines: Float[Array, "n m c"], size: Int[Array, ""], new_size: int
+) -> Float[Array, "{new_size} m c"]:
+    """The first ``size`` lines as ``new_size`` ones."""
+    # The middle of line i lies at (i + 1/2) * size / new_size - 1/2. In whole parts of a line,
+    # 2 * new_size of them, it is exact at every size.
+    parts = 2 * new_size
+    place = (2 * jnp.arange(new_size) + 1) * size - new_size
+    place = jnp.clip(place, 0, parts * (size - 1))
+    before = place // parts
+    share = ((place % parts) / parts).astype(lines.dtype)[:, None, None]
+    after = jnp.minimum(before + 1, size - 1)
+    return lines[before] * (1 - share) + lines[after] * share

@@ -2,13 +2,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from jax_inpaint.ops.resize import (
     align_corners_index,
     downsample_nearest,
+    resize_bilinear,
     upsample_convolution,
     upsample_nearest,
 )
+from tests.twins.torch_arrays import from_torch, to_torch
 
 
 def test_halving_64_takes_even_rows_first_and_odd_rows_last():
@@ -59,3 +62,33 @@ def test_convolution_of_repeated_pixels_is_worked_out_before_repeating(size, bef
     np.testing.assert_allclose(
         upsample_convolution(x, kernel, padding), expected, rtol=1e-4, atol=1e-5
     )
+
+
+def bilinear_in_torch(x: np.ndarray) -> np.ndarray:
+    """To 32 x 29; in double precision, for PyTorch's positions in single are rounded."""
+    options = {"size": (32, 29), "mode": "bilinear", "align_corners": False}
+    return from_torch(torch.nn.functional.interpolate(to_torch(x).double(), **options))
+
+
+@pytest.mark.parametrize(
+    "size", [(32, 29), (64, 87), (61, 101), (700, 3), (31, 30), (17, 5), (1, 2), (1, 1)]
+)
+def test_bilinear_resizing_is_pytorchs(size):
+    x = np.random.default_rng(0).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
+    resized = jax.jit(lambda x: resize_bilinear(x, 32, 29))(x)
+    assert resized.dtype == jnp.float32
+    np.testing.assert_allclose(resized, bilinear_in_torch(x), atol=2e-6)
+
+
+def test_padded_images_of_many_sizes_are_resized_by_one_program_that_ignores_the_padding():
+    generator = np.random.default_rng(0)
+    resize = jax.jit(lambda x, sizes: resize_bilinear(x, 32, 29, sizes))
+    for sizes in [(70, 81), (32, 29), (9, 20)], [(1, 1), (70, 2), (33, 28)]:
+        images = [generator.uniform(-1, 1, (1, *size, 3)).astype(np.float32) for size in sizes]
+        batch = np.full((3, 70, 81, 3), np.nan, np.float32)
+        for place, image in zip(batch, images, strict=True):
+            place[: image.shape[1], : image.shape[2]] = image[0]
+        resized = resize(jnp.asarray(batch), jnp.asarray(sizes))
+        expected = np.concatenate([bilinear_in_torch(image) for image in images])
+        np.testing.assert_allclose(resized, expected, atol=2e-6)
+    assert resize._cache_size() == 1
