@@ -106,3 +106,4 @@ class FeatureConfig:
     squeezenet: str = "weights/squeezenet1_1-b8a52dc0.pth"  # torchvision's, .pth or .safetensors
     alexnet: str = "weights/alexnet-owt-7be5be79.pth"  # torchvision's, .pth or .safetensors
     resnet50_dilated: str = "weights/encoder_epoch_20.pth"  # CSAIL's ADE20K encoder
+    inception: str = "weights/pt_inception-2015-12-05-6726825d.pth"  # pytorch-fid's, for FID

@@ -25,7 +25,12 @@ PUBLIC_FILES: dict[FeatureName, str] = {
     "alexnet": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     "resnet50_dilated": "http://sceneparsing.csail.mit.edu/model/pytorch/"
     "ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
+    "inception": "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+    "pt_inception-2015-12-05-6726825d.pth",
 }
+
+# Of an image that leaves something at the last layer of every network; Inception takes 75x75.
+_SHAPE = (1, 96, 96, 3)
 
 # Classifiers behind the features, and what batch normalisation keeps for training only: PyTorch's
 # counter and the sums of the synchronised kind.
@@ -75,19 +80,19 @@ def load_feature_params(network: FeatureName, path: str | os.PathLike[str]) -> A
 
 def random_feature_params(network: FeatureName, key: PRNGKeyArray) -> Any:
     """Parameters of a network that has learned nothing: for tests and timing."""
-    image, layers = jnp.zeros((1, 64, 64, 3)), tuple(TABLES[network])[-1:]
+    image, layers = jnp.zeros(_SHAPE), tuple(TABLES[network])[-1:]
     return jax.jit(FeatureNetwork(network).init, static_argnums=2)(key, image, layers)
 
 
 def _shapes(network: FeatureName) -> Any:
-    image, layers = jnp.zeros((1, 64, 64, 3)), tuple(TABLES[network])[-1:]
+    image, layers = jnp.zeros(_SHAPE), tuple(TABLES[network])[-1:]
     init = FeatureNetwork(network).init
     return jax.eval_shape(lambda key: init(key, image, layers), jax.random.key(0))
 
 
 def _torch_name(network: FeatureName, key: tuple[str, ...]) -> str:
     _, layer, *inner, leaf = key
-    if network == "resnet50_dilated":
+    if network in ("resnet50_dilated", "inception"):
         place = [layer]
     else:
         place = ["features", str(list(TABLES[network]).index(layer))]

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from jax_inpaint.features.inception import INCEPTION
 from jax_inpaint.features.resnet import RESNET50_DILATED
 from jax_inpaint.features.tables import ALEXNET, SQUEEZENET, VGG16, VGG19, Table
 
-FeatureName = Literal["vgg16", "vgg19", "squeezenet", "alexnet", "resnet50_dilated"]
+FeatureName = Literal["vgg16", "vgg19", "squeezenet", "alexnet", "resnet50_dilated", "inception"]
 
 TABLES: dict[FeatureName, Table] = {
     "vgg16": VGG16,
@@ -18,11 +19,22 @@ TABLES: dict[FeatureName, Table] = {
     "squeezenet": SQUEEZENET,
     "alexnet": ALEXNET,
     "resnet50_dilated": RESNET50_DILATED,
+    "inception": INCEPTION,
 }
 
-# All of them were trained on ImageNet's mean and deviation, given for images in [0, 1].
+# ImageNet's mean and deviation, given for images in [0, 1].
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
+
+# What each network takes: colours normalised by ImageNet's, or images in [-1, 1] as they are.
+COLOURS: dict[FeatureName, Literal["imagenet", "unchanged"]] = {
+    "vgg16": "imagenet",
+    "vgg19": "imagenet",
+    "squeezenet": "imagenet",
+    "alexnet": "imagenet",
+    "resnet50_dilated": "imagenet",
+    "inception": "unchanged",
+}
 
 
 def check_layers(network: FeatureName, layers: tuple[str, ...]) -> None:
@@ -48,8 +60,10 @@ class FeatureNetwork(nn.Module):
     ) -> dict[str, Float[Array, "b _ _ _"]]:
         """What :func:`extract_features` returns."""
         check_layers(self.network, layers)
-        mean, deviation = jnp.asarray(MEAN), jnp.asarray(DEVIATION)
-        x = ((image + 1) / 2 - mean) / deviation
+        x = image
+        if COLOURS[self.network] == "imagenet":
+            mean, deviation = jnp.asarray(MEAN), jnp.asarray(DEVIATION)
+            x = ((image + 1) / 2 - mean) / deviation
         found: dict[str, Array] = {}
         for name, layer in TABLES[self.network].items():
             if isinstance(layer, nn.Module):
@@ -80,7 +94,8 @@ def extract_features(
         image: RGB in [-1, 1]; the network's own normalisation happens here.
         layers: names out of its table: such as ``relu1_1`` to ``relu5_3`` and ``pool1`` to
             ``pool5`` of VGG16, ``relu1`` and ``fire2`` to ``fire9`` of SqueezeNet, ``layer1`` to
-            ``layer4`` of the ResNet. Nothing behind the deepest of them is computed.
+            ``layer4`` of the ResNet, ``Mixed_5b`` to ``Mixed_7c`` and ``pool3`` of Inception.
+            Nothing behind the deepest of them is computed.
         dtype: what it computes in.
 
     Returns:

@@ -9,6 +9,7 @@ import torch
 
 from jax_inpaint.features import extract_features, load_feature_params
 from tests.twins.feature_networks import DilatedResNet50, TorchvisionNetwork
+from tests.twins.inception import random_inception
 from tests.twins.torch_arrays import from_torch, randomize, to_torch
 
 # Where features are taken: the table's name, and the torch layer's position.
@@ -18,6 +19,19 @@ TAPS = {
     "squeezenet": {"relu1": 1, "pool1": 2, "fire3": 4, "fire5": 7, "pool5": 8, "fire9": 12},
     "alexnet": {"relu1": 1, "relu2": 4, "relu3": 7, "relu4": 9, "relu5": 11},
     "resnet50_dilated": {"layer1": 0, "layer2": 1, "layer3": 2, "layer4": 3},
+    "inception": {
+        "Conv2d_1a_3x3": 0,
+        "pool1": 3,
+        "pool2": 6,
+        "Mixed_5b": 7,
+        "Mixed_5d": 9,
+        "Mixed_6a": 10,
+        "Mixed_6e": 14,
+        "Mixed_7a": 15,
+        "Mixed_7b": 16,
+        "Mixed_7c": 17,
+        "pool3": 18,
+    },
 }
 # Sizes at which poolings have to round, up or down.
 SIZES = {
@@ -26,10 +40,13 @@ SIZES = {
     "squeezenet": (45, 50),
     "alexnet": (66, 71),
     "resnet50_dilated": (33, 42),
+    "inception": (139, 150),
 }
 
 
 def twin(network: str) -> torch.nn.Module:
+    if network == "inception":
+        return random_inception()
     if network == "resnet50_dilated":
         module: torch.nn.Module = DilatedResNet50()
     else:
