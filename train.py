@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jax_inpaint.compilation.cache import keep_compiled_programs
 from jax_inpaint.config import Config, ConfigError, parse_command_line
 from jax_inpaint.data.sources import DataError
-from jax_inpaint.evaluation.baselines import fill_mean_color, fill_telea
+from jax_inpaint.evaluation.baselines import BASELINES
+from jax_inpaint.images import from_uint8, to_uint8
 from jax_inpaint.losses.terms import load_feature_networks
 from jax_inpaint.stopping import StopRequest
 from jax_inpaint.torch_files import TensorFileError
@@ -102,13 +104,13 @@ def run(config: Config, stop: StopRequest) -> bool:
 
 def print_comparison(validation: Validation, variables: Params) -> None:
     """The trained model beside what needs no training, inside the holes of held-out images."""
-    images, masks = np.asarray(validation.images), np.asarray(validation.masks)
-    rows = {
-        "this model": validation(variables),
-        "OpenCV Telea": validation.figures(fill_telea(images, masks)),
-        "mean colour": validation.figures(fill_mean_color(images, masks)),
-    }
-    print(f"\n{len(images)} held-out images, inside the hole:")
+    pictures = to_uint8(np.asarray(validation.images))
+    holes = np.asarray(validation.masks)[..., 0] > 0.5
+    rows = {"this model": validation(variables)}
+    for baseline in (BASELINES["telea"], BASELINES["mean-colour"]):
+        filled = np.stack([baseline.fill(*pair) for pair in zip(pictures, holes, strict=True)])
+        rows[baseline.title] = validation.figures(np.asarray(from_uint8(jnp.asarray(filled))))
+    print(f"\n{len(pictures)} held-out images, inside the hole:")
     print(f"{'':14}{'L1 %':>8}{'PSNR dB':>9}{'SSIM':>8}")
     for name, figures in rows.items():
         l1, psnr, ssim = (figures[key] for key in ("hole_l1", "hole_psnr", "hole_ssim"))

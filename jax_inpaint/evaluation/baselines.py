@@ -1,32 +1,102 @@
-"""What anyone can do without a network; images as float32 NumPy arrays in [-1, 1]."""
+"""What anyone can do without a network: one picture filled by a classical method.
+
+No ``fill_*`` sees the hole's own pixels or changes any others. A hole that is the whole picture is
+filled with mid-grey by all of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, UInt8
+from skimage.restoration import inpaint_biharmonic
 
-from jax_inpaint.images import to_uint8
+_RADIUS = 3  # pixels of the neighbourhood that OpenCV looks at
+_GREY = 128
 
 
-def fill_mean_color(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Holes filled with the mean colour of each image's known pixels.
+@dataclass(frozen=True)
+class Baseline:
+    """A way to fill without a network."""
 
-    Args:
-        images: (N, H, W, 3).
-        masks: (N, H, W, 1), 1 in the hole.
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray]  # picture, hole (True) -> filled picture
+    title: str  # in tables
+    source: str
+
+
+def fill_mean_color(
+    picture: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The mean colour of the known pixels, rounded."""
+    known = picture[~hole]
+    filled = picture.copy()
+    filled[hole] = np.rint(known.mean(axis=0)).astype(np.uint8) if known.size else _GREY
+    return filled
+
+
+def fill_telea(
+    picture: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """OpenCV's fast marching inpainting; up to a few levels off even on a constant picture."""
+    return _fill_opencv(picture, hole, cv2.INPAINT_TELEA)
+
+
+def fill_navier_stokes(
+    picture: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """OpenCV's inpainting along isophotes."""
+    return _fill_opencv(picture, hole, cv2.INPAINT_NS)
+
+
+def fill_biharmonic(
+    picture: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """scikit-image's biharmonic surface, within the range of the known pixels, rounded.
+
+    At 512x512 with 60 % missing it takes 2 to 5 s and up to 0.8 GB.
     """
-    known = 1 - masks
-    total = np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
-    mean = (images * known).sum(axis=(1, 2), keepdims=True) / total
-    return images * known + mean * masks
+
+    def surface(picture: np.ndarray) -> np.ndarray:
+        # Solving region by region has the same result and isn't faster.
+        values = inpaint_biharmonic(picture, hole, split_into_regions=False, channel_axis=-1)
+        return np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+
+    return _fill(picture, hole, surface)
 
 
-def fill_telea(images: np.ndarray, masks: np.ndarray, radius: float = 3.0) -> np.ndarray:
-    """Holes filled by OpenCV's fast-marching inpainting, on 8-bit images.
+def _fill_opencv(picture: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:
+    mask = hole.astype(np.uint8)
+    return _fill(picture, hole, lambda seen: cv2.inpaint(seen, mask, _RADIUS, method))
 
-    Source: Telea, An Image Inpainting Technique Based on the Fast Marching Method (2004).
-    """
-    filled = []
-    for image, mask in zip(images, masks, strict=True):
-        hole = (mask[..., 0] > 0.5).astype(np.uint8)
-        result = cv2.inpaint(to_uint8(image), hole, radius, cv2.INPAINT_TELEA)
-        filled.append(result.astype(np.float32) / 127.5 - 1)
-    return images * (1 - masks) + np.stack(filled) * masks
+
+def _fill(
+    picture: np.ndarray, hole: np.ndarray, method: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The hole as filled by a method that sees the mean colour in it."""
+    # OpenCV reads pixels of the hole where it comes near the picture's edge.
+    seen = fill_mean_color(picture, hole)
+    if hole.all() or not hole.any():
+        return seen
+    return np.where(hole[..., None], method(seen), picture)
+
+
+BASELINES = {
+    "mean-colour": Baseline(fill_mean_color, "mean colour", "the mean of the known pixels"),
+    "telea": Baseline(
+        fill_telea,
+        "OpenCV Telea",
+        "Telea, An Image Inpainting Technique Based on the Fast Marching Method (2004)",
+    ),
+    "navier-stokes": Baseline(
+        fill_navier_stokes,
+        "OpenCV Navier-Stokes",
+        "Bertalmio et al., Navier-Stokes, Fluid Dynamics, and Image and Video Inpainting (2001)",
+    ),
+    "biharmonic": Baseline(
+        fill_biharmonic,
+        "scikit-image biharmonic",
+        "Damelin and Hoang, On Surface Completion and Image Inpainting by Biharmonic Functions: "
+        "Numerical Aspects (2018)",
+    ),
+}
