@@ -6,14 +6,21 @@ filled with mid-grey by all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 from skimage.restoration import inpaint_biharmonic
 
-_RADIUS = 3  # pixels of the neighbourhood that OpenCV looks at
+from jax_inpaint.errors import UserError
+
+_RADIUS = 3  # pixels: OpenCV's neighbourhood, and PatchMatch's patches are 7x7
 _GREY = 128
+
+
+class BaselineError(UserError):
+    """A baseline that can't be used; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,35 @@ def fill_biharmonic(
     return _fill(picture, hole, surface)
 
 
+def fill_patchmatch(
+    picture: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Patches of the known pixels, found and blended by PyPatchMatch; the same at every call.
+
+    Raises BaselineError without the extra ``patchmatch``.
+    """
+    patchmatch = import_patchmatch()
+    patchmatch.set_random_seed(0)  # it is the library's, and someone else may have set another
+    return _fill(picture, hole, lambda seen: patchmatch.inpaint(seen, hole, patch_size=_RADIUS))
+
+
+def import_patchmatch() -> Any:
+    """PyPatchMatch, or a BaselineError that says how to get it."""
+    try:
+        import patchmatch
+    except ImportError as error:
+        raise BaselineError(
+            "PatchMatch needs PyPatchMatch, which isn't installed; "
+            "pip install 'jax_inpaint[patchmatch]' brings it"
+        ) from error
+    if not patchmatch.patchmatch_available:  # no wheel for this platform, and its build failed
+        raise BaselineError(
+            "PyPatchMatch is installed without its native library; install a C++ compiler, CMake "
+            "and OpenCV's development files, then reinstall it with --no-cache-dir"
+        )
+    return patchmatch
+
+
 def _fill_opencv(picture: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:
     mask = hole.astype(np.uint8)
     return _fill(picture, hole, lambda seen: cv2.inpaint(seen, mask, _RADIUS, method))
@@ -98,5 +134,11 @@ BASELINES = {
         "scikit-image biharmonic",
         "Damelin and Hoang, On Surface Completion and Image Inpainting by Biharmonic Functions: "
         "Numerical Aspects (2018)",
+    ),
+    "patchmatch": Baseline(
+        fill_patchmatch,
+        "PyPatchMatch",
+        "Barnes et al., PatchMatch: A Randomized Correspondence Algorithm for Structural Image "
+        "Editing (2009)",
     ),
 }

@@ -1,9 +1,14 @@
+import sys
+
 import cv2
 import numpy as np
+import patchmatch
 import pytest
 import skimage.data
 from skimage.restoration import inpaint_biharmonic
 
+from jax_inpaint.errors import UserError
+from jax_inpaint.evaluation import baselines
 from jax_inpaint.evaluation.baselines import BASELINES
 
 every_baseline = pytest.mark.parametrize("name", BASELINES)
@@ -37,7 +42,7 @@ both_holes = pytest.mark.parametrize("hole", [inside_hole(), edge_hole()], ids=[
 
 
 def test_names_and_titles():
-    assert list(BASELINES) == ["mean-colour", "telea", "navier-stokes", "biharmonic"]
+    assert list(BASELINES) == ["mean-colour", "telea", "navier-stokes", "biharmonic", "patchmatch"]
     assert len({baseline.title for baseline in BASELINES.values()}) == len(BASELINES)
 
 
@@ -126,3 +131,33 @@ def test_biharmonic_continues_a_ramp():
     spoiled = np.where(hole[..., None], 99, picture).astype(np.uint8)
     difference = np.abs(fill("biharmonic", spoiled, hole).astype(int) - picture)
     assert difference.max() <= 1
+
+
+def test_patchmatch_beside_a_direct_call():
+    picture, hole = photograph(), edge_hole()
+    patchmatch.set_random_seed(0)
+    direct = patchmatch.inpaint(picture, hole, patch_size=3)
+    patchmatch.set_random_seed(1)
+    np.testing.assert_array_equal(fill("patchmatch", picture, hole), direct)
+
+
+def test_patchmatch_continues_a_texture():
+    tile = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    picture = np.tile(tile, (12, 12, 1))
+    hole = np.zeros((96, 96), bool)
+    hole[30:60, 30:60] = True
+
+    def error(name):
+        return np.abs(fill(name, picture, hole).astype(int) - picture)[hole].mean()
+
+    assert error("patchmatch") < 0.25 * error("biharmonic")
+
+
+def test_patchmatch_without_its_library_says_what_to_install(monkeypatch):
+    picture, hole = photograph(), inside_hole()
+    monkeypatch.setattr(patchmatch, "patchmatch_available", False)
+    with pytest.raises(UserError, match="without its native library"):
+        fill("patchmatch", picture, hole)
+    monkeypatch.setitem(sys.modules, "patchmatch", None)
+    with pytest.raises(UserError, match=r"pip install 'jax_inpaint\[patchmatch\]' brings it"):
+        baselines.import_patchmatch()
