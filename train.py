@@ -107,7 +107,7 @@ def print_comparison(validation: Validation, variables: Params) -> None:
     pictures = to_uint8(np.asarray(validation.images))
     holes = np.asarray(validation.masks)[..., 0] > 0.5
     rows = {"this model": validation(variables)}
-    for baseline in (BASELINES["telea"], BASELINES["mean-colour"]):
+    for baseline in (BASELINES["telea"], BASELINES["mean-color"]):
         filled = np.stack([baseline.fill(*pair) for pair in zip(pictures, holes, strict=True)])
         rows[baseline.title] = validation.figures(np.asarray(from_uint8(jnp.asarray(filled))))
     print(f"\n{len(pictures)} held-out images, inside the hole:")

@@ -1,4 +1,4 @@
-"""The command line: ``jax-inpaint fill | app | explain | masks | convert | plan``."""
+"""The command line: ``jax-inpaint fill | app | evaluate | explain | masks | convert | plan``."""
 
 import importlib
 import sys
@@ -10,7 +10,7 @@ from jax_inpaint.compilation.cache import keep_compiled_programs
 from jax_inpaint.errors import UserError
 
 # Modules of jax_inpaint.commands by subcommand; each has a class of that name.
-COMMANDS = ("fill", "app", "explain", "masks", "convert", "plan")
+COMMANDS = ("fill", "app", "evaluate", "explain", "masks", "convert", "plan")
 
 
 def main() -> int:

@@ -66,7 +66,7 @@ def trained_size(path: str | os.PathLike[str]) -> Size | None:
 
     Raises WeightsError as :func:`load_weights`, which looks at the rest of the file.
     """
-    path = _file(Path(path))
+    path = weights_file(Path(path))
     with _telling_what_is_wrong(path), safetensors.safe_open(path, framework="numpy") as file:
         text = (file.metadata() or {}).get("size", "null")
     try:
@@ -95,7 +95,7 @@ def load_weights(
         WeightsError: if there is no such file, it isn't one of ours, its tensors aren't those of
             its configuration, finite and float32, or it is damaged.
     """
-    path = _file(Path(path))
+    path = weights_file(Path(path))
     with _telling_what_is_wrong(path), safetensors.safe_open(path, framework="numpy") as file:
         config = _read_config(path, file.metadata() or {})
         if check_shapes:
@@ -118,7 +118,8 @@ def load_weights(
     return config, variables
 
 
-def _file(path: Path) -> Path:
+def weights_file(path: Path) -> Path:
+    """The file itself, or the one in the folder of a run; raises WeightsError if it has none."""
     if not os.path.isdir(path):  # noqa: PTH112 (Path.is_dir may raise)
         return path
     if not os.path.lexists(path / FILE_NAME):

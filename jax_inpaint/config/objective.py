@@ -99,7 +99,7 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """Files of the networks that perceptual and style terms look through; read if one does."""
+    """Files of the networks that losses and metrics look through; read if one does."""
 
     vgg16: str = "weights/vgg16-397923af.pth"  # torchvision's state dict, .pth or .safetensors
     vgg19: str = "weights/vgg19-dcbb9e9d.pth"  # torchvision's state dict, .pth or .safetensors
@@ -107,3 +107,6 @@ class FeatureConfig:
     alexnet: str = "weights/alexnet-owt-7be5be79.pth"  # torchvision's, .pth or .safetensors
     resnet50_dilated: str = "weights/encoder_epoch_20.pth"  # CSAIL's ADE20K encoder
     inception: str = "weights/pt_inception-2015-12-05-6726825d.pth"  # pytorch-fid's, for FID
+    lpips_alexnet: str = "weights/alex.pth"  # LPIPS's own weights (v0.1) on features of AlexNet
+    lpips_vgg16: str = "weights/vgg.pth"  # on those of VGG16
+    lpips_squeezenet: str = "weights/squeeze.pth"  # on those of SqueezeNet

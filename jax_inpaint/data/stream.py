@@ -205,6 +205,20 @@ def random_crop(
     return _turned(_resize(photograph, box, whole), angle, scale, size)
 
 
+def central_crop(photograph: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The largest part of the middle with the proportions of ``size``, at that size.
+
+    Args:
+        photograph: uint8 (H, W, 3).
+        size: height and width of the result.
+    """
+    height, width = photograph.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    box_height, box_width = scale * size[0], scale * size[1]
+    left, top = (width - box_width) / 2, (height - box_height) / 2
+    return _resize(photograph, (left, top, left + box_width, top + box_height), size)
+
+
 def _resize(
     photograph: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]
 ) -> np.ndarray:

@@ -6,7 +6,7 @@ filled with mid-grey by all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from jaxtyping import Bool, UInt8
 from skimage.restoration import inpaint_biharmonic
 
 from jax_inpaint.errors import UserError
+
+BaselineName = Literal["mean-color", "telea", "navier-stokes", "biharmonic", "patchmatch"]
 
 _RADIUS = 3  # pixels: OpenCV's neighbourhood, and PatchMatch's patches are 7x7
 _GREY = 128
@@ -117,8 +119,8 @@ def _fill(
     return np.where(hole[..., None], method(seen), picture)
 
 
-BASELINES = {
-    "mean-colour": Baseline(fill_mean_color, "mean colour", "the mean of the known pixels"),
+BASELINES: dict[BaselineName, Baseline] = {
+    "mean-color": Baseline(fill_mean_color, "mean colour", "the mean of the known pixels"),
     "telea": Baseline(
         fill_telea,
         "OpenCV Telea",

@@ -201,8 +201,6 @@ def picture_figures(
 
 def own_area(images: Images, sizes: Sizes) -> Masks:
     """1 on the pixels of each image, 0 on what pads it."""
-    rows, columns = (
-        jnp.arange(images.shape[1 + axis]) < sizes[:, axis, None] for axis in range(2)
-    )
+    rows, columns = (jnp.arange(images.shape[1 + axis]) < sizes[:, axis, None] for axis in range(2))
     area = rows[:, :, None] & columns[:, None, :]
     return area[..., None].astype(jnp.float32)

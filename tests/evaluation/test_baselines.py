@@ -42,7 +42,7 @@ both_holes = pytest.mark.parametrize("hole", [inside_hole(), edge_hole()], ids=[
 
 
 def test_names_and_titles():
-    assert list(BASELINES) == ["mean-colour", "telea", "navier-stokes", "biharmonic", "patchmatch"]
+    assert list(BASELINES) == ["mean-color", "telea", "navier-stokes", "biharmonic", "patchmatch"]
     assert len({baseline.title for baseline in BASELINES.values()}) == len(BASELINES)
 
 
@@ -99,7 +99,7 @@ def test_a_constant_picture_comes_back(name, hole):
 
 def test_mean_colour_is_that_of_the_known_pixels():
     picture, hole = photograph(), inside_hole()
-    filled = fill("mean-colour", picture, hole)
+    filled = fill("mean-color", picture, hole)
     mean = np.rint(picture[~hole].mean(axis=0))
     np.testing.assert_array_equal(filled[hole], np.broadcast_to(mean, (hole.sum(), 3)))
 

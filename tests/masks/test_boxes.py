@@ -7,7 +7,15 @@ import pytest
 
 from jax_inpaint.config import MaskConfig
 from jax_inpaint.masks import box_mask
-from jax_inpaint.masks.boxes import BAND, SEVERAL, Boxes, boxes_mask, outpainting_mask, random_boxes
+from jax_inpaint.masks.boxes import (
+    BAND,
+    SEVERAL,
+    Boxes,
+    boxes_mask,
+    center_mask,
+    outpainting_mask,
+    random_boxes,
+)
 
 ABSOLUTE = MaskConfig(reference_size=0)
 
@@ -175,3 +183,14 @@ def test_outpainting_is_bands_of_4_to_25_percent_at_every_side_half_of_the_time(
     for band, side in zip(bands.T, (height, height, width, width), strict=True):
         assert band[band > 0].min() == round(0.04 * side)
         assert band.max() == round(0.25 * side)
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 256), (32, 48), (31, 50)])
+def test_the_centre_box_has_half_the_sides(height, width):
+    mask = np.asarray(center_mask(jax.random.key(0), height, width, MaskConfig()))[..., 0]
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    assert (len(rows), len(columns)) == (height // 2, width // 2)
+    assert mask.sum() == (height // 2) * (width // 2)
+    for places, side in ((rows, height), (columns, width)):
+        assert 0 <= (side - 1 - places[-1]) - places[0] <= 1

@@ -1,0 +1,126 @@
+"""What was found out so far, on disk: an evaluation that was stopped goes on from there."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from jax_inpaint.evaluation.errors import EvaluationError
+from jax_inpaint.files import write_atomically
+
+Columns = dict[str, Shaped[np.ndarray, "n ..."]]
+
+FORMAT = 1  # of the files; other ones aren't read
+SETTINGS = "settings.json"
+
+
+class Records:
+    """A folder with a file for every batch of pictures, set of holes and method.
+
+    A file holds columns, a row a picture. Settings that decide them are kept beside them; methods
+    and sets of holes may join later, but not change.
+
+    Args:
+        folder: made if it isn't there.
+        common: settings that decide everything, for JSON.
+        holes: identities of the sets of holes, by name.
+        methods: identities of the methods, by name.
+
+    Raises:
+        EvaluationError: if the folder holds something else, or records of other settings, with the
+            differences.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        common: Mapping[str, Any],
+        holes: Mapping[str, Mapping[str, Any]],
+        methods: Mapping[str, Mapping[str, Any]],
+    ):
+        self._parts = folder / "parts"
+        path = folder / SETTINGS
+        sections: dict[str, Any] = {"common": {"format": FORMAT, **common}}
+        sections |= {"holes": dict(holes), "methods": dict(methods)}
+        sections = json.loads(json.dumps(sections))  # as it will be read
+        if path.exists():
+            before = _read(path)
+            if changed := list(_changes(before, sections)):
+                raise EvaluationError(
+                    f"{folder} holds an evaluation with other settings: {'; '.join(changed)}. "
+                    "Choose another --output, or the same settings to go on with it"
+                )
+            for name in ("holes", "methods"):
+                sections[name] = before[name] | sections[name]
+        elif folder.exists() and any(folder.iterdir()):
+            raise EvaluationError(
+                f"{folder} isn't empty and holds no evaluation (no {SETTINGS}); choose another "
+                "--output"
+            )
+        try:
+            self._parts.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, (json.dumps(sections, indent=2) + "\n").encode())
+        except OSError as error:
+            raise EvaluationError(f"{folder}: can't be written ({error.strerror})") from error
+
+    def has(self, holes: str, method: str, batch: int) -> bool:
+        """Whether there are records of a batch."""
+        return self._path(holes, method, batch).exists()
+
+    def save(self, holes: str, method: str, batch: int, columns: Columns) -> None:
+        """Keeps the records of a batch."""
+        path = self._path(holes, method, batch)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = io.BytesIO()
+        np.savez(file, **columns)  # type: ignore[arg-type]
+        write_atomically(path, file.getvalue())
+
+    def load(self, holes: str, method: str, batches: Iterable[int]) -> Columns:
+        """The records of all batches, one behind the other; none if no picture could be read."""
+        parts = [self._read_part(self._path(holes, method, batch)) for batch in batches]
+        parts = [part for part in parts if len(part["number"])]
+        names = parts[0] if parts else ()
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def _path(self, holes: str, method: str, batch: int) -> Path:
+        return self._parts / holes / method / f"{batch:06d}.npz"
+
+    @staticmethod
+    def _read_part(path: Path) -> Columns:
+        try:
+            with np.load(path) as file:
+                return dict(file)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise EvaluationError(
+                f"{path} is damaged ({error}); delete it, and the same command makes it anew"
+            ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text())
+        for name in ("common", "holes", "methods"):
+            dict(settings[name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(f"{path} isn't the settings of an evaluation ({error})") from error
+    return settings
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    """``name: before -> now`` for all that may not change."""
+    pairs = [("", before["common"], now["common"])]
+    for section in ("holes", "methods"):
+        pairs += [
+            (f"{name} ", before[section][name], identity)
+            for name, identity in now[section].items()
+            if name in before[section]
+        ]
+    for prefix, old, new in pairs:
+        for key in old | new:
+            if old.get(key) != new.get(key):
+                yield f"{prefix}{key}: {old.get(key)} -> {new.get(key)}"
