@@ -76,7 +76,7 @@ def run(config: Config, stop: StopRequest) -> bool:
     for line in changes(config):
         print(f"changed since this run began: {line}")
     workdir = open_workdir(config)
-    checkpoints = Checkpoints(workdir, config.train.keep)
+    checkpoints = Checkpoints(workdir, config.train.keep, config.train.best_by)
 
     # State: from the last complete checkpoint, or fresh.
     state = checkpoints.restore_latest(replicate(init_state(config), mesh))

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import jax_inpaint
 from jax_inpaint.commands.fill import quiet_decoders
-from jax_inpaint.config import FeatureConfig
+from jax_inpaint.config import FeatureConfig, PictureFigure
 from jax_inpaint.evaluation.baselines import BaselineName
 from jax_inpaint.evaluation.errors import EvaluationError
 from jax_inpaint.evaluation.holes import Holes, parse_holes
@@ -29,7 +29,6 @@ from jax_inpaint.evaluation.run import FEATURES, PHOTOGRAPHS, Evaluation, Stoppe
 from jax_inpaint.evaluation.scoring import Scorer, load_scorer
 from jax_inpaint.evaluation.summary import Summary, summarize
 from jax_inpaint.inference.options import FillOptions
-from jax_inpaint.metrics.figures import PictureFigure
 from jax_inpaint.stopping import StopRequest
 
 RANKED_BY = ("lpips_alexnet", "lpips_vgg16", "lpips_squeezenet", "hole_l1")  # the first there is

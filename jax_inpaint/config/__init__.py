@@ -19,7 +19,13 @@ from jax_inpaint.config.objective import (
 )
 from jax_inpaint.config.serialization import differences, from_dict, to_dict
 from jax_inpaint.config.sketch import SketchConfig
-from jax_inpaint.config.training import OptimizerConfig, Stage, TrainConfig
+from jax_inpaint.config.training import (
+    LpipsNetwork,
+    OptimizerConfig,
+    PictureFigure,
+    Stage,
+    TrainConfig,
+)
 from jax_inpaint.config.values import ConfigError, Dtype, Size, SpectralGradient, require
 
 __all__ = [
@@ -34,10 +40,12 @@ __all__ = [
     "FeatureConfig",
     "GanConfig",
     "GeneratorConfig",
+    "LpipsNetwork",
     "MaskConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
     "Phase",
+    "PictureFigure",
     "Size",
     "SketchConfig",
     "SpectralGradient",

@@ -6,6 +6,27 @@ from typing import Literal
 
 from jax_inpaint.config.values import Size, require
 
+LpipsNetwork = Literal["squeezenet", "vgg16", "alexnet"]
+
+# Figures of single pictures; metrics/figures.py defines them.
+PictureFigure = Literal[
+    "hole_l1",
+    "l1",
+    "hole_relative_l1",
+    "relative_l1",
+    "hole_l2",
+    "l2",
+    "hole_psnr",
+    "psnr",
+    "hole_ssim",
+    "ssim",
+    "ms_ssim",
+    "total_variation",
+    "lpips_alexnet",
+    "lpips_vgg16",
+    "lpips_squeezenet",
+]
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -58,6 +79,8 @@ class TrainConfig:
     keep: int = 3  # latest checkpoints kept, besides the best one
     explain: bool = False  # show gates and attention in TensorBoard beside the picture grids
     validation_images: int = 64  # held-out images, each with one fixed mask
+    lpips: tuple[LpipsNetwork, ...] = ()  # also validate with LPIPS on these; see features
+    best_by: PictureFigure = "hole_l1"  # decides which checkpoint is the best
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "image_every", "checkpoint_every", "keep"):
@@ -66,5 +89,12 @@ class TrainConfig:
             self.validation_images >= 1, "train.validation_images", self.validation_images, ">= 1"
         )
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
+        missing = self.best_by.startswith("lpips_") and self.best_by[6:] not in self.lpips
+        require(
+            self.best_by != "total_variation" and not missing,
+            "train.best_by",
+            self.best_by,
+            "a figure that tells good from bad; LPIPS only of a network in train.lpips",
+        )
         ends = [stage.until for stage in self.stages]
         require(ends == sorted(set(ends)), "train.stages", ends, "stages whose ends rise")

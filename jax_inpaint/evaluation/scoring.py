@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from jax_inpaint.compilation import compile_for
-from jax_inpaint.config import FeatureConfig
+from jax_inpaint.config import FeatureConfig, LpipsNetwork
 from jax_inpaint.evaluation.methods import Example, Pixels
 from jax_inpaint.features import inception_features, load_feature_params
 from jax_inpaint.images import from_uint8
 from jax_inpaint.metrics.figures import PICTURE_FIGURES, picture_figures
-from jax_inpaint.metrics.lpips import LpipsNetwork, load_lpips, lpips
+from jax_inpaint.metrics.lpips import load_lpips, lpips
 
 STEP = 64  # pixels: padded sizes are multiples, so that few programs do for many sizes
 

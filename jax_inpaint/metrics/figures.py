@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jax_inpaint.config import PictureFigure
 from jax_inpaint.metrics.pixels import (
     Images,
     Masks,
@@ -19,23 +20,6 @@ from jax_inpaint.metrics.pixels import (
 )
 from jax_inpaint.metrics.structure import Sizes, ms_ssim, ssim
 
-PictureFigure = Literal[
-    "hole_l1",
-    "l1",
-    "hole_relative_l1",
-    "relative_l1",
-    "hole_l2",
-    "l2",
-    "hole_psnr",
-    "psnr",
-    "hole_ssim",
-    "ssim",
-    "ms_ssim",
-    "total_variation",
-    "lpips_alexnet",
-    "lpips_vgg16",
-    "lpips_squeezenet",
-]
 SetFigure = Literal["fid", "kid", "p_ids", "u_ids"]
 
 
@@ -72,46 +56,46 @@ PICTURE_FIGURES: dict[PictureFigure, Figure] = {
         "L1 in hole, %",
         "lower",
         "Mean |difference| of the hole's pixels, of values in [0, 1], times 100: mmagic's MAE.",
-        100,
+        100.0,
         2,
     ),
     "l1": Figure(
-        "L1, %", "lower", "The same over the whole picture, whose known pixels are equal.", 100, 2
+        "L1, %", "lower", "The same over the whole picture, whose known pixels are equal.", 100.0, 2
     ),
     "hole_relative_l1": Figure(
         "relative L1 in hole, %",
         "lower",
         "Sum of |difference| over the sum of the photograph's values, both of the hole's pixels.",
-        100,
+        100.0,
         2,
     ),
     "relative_l1": Figure(
         "relative L1, %",
         "lower",
         "The same over the whole picture: what the DeepFill papers call l1 error.",
-        100,
+        100.0,
         2,
     ),
     "hole_l2": Figure(
         "L2 in hole, %",
         "lower",
         "Mean squared difference of the hole's pixels, of values in [0, 1], times 100.",
-        100,
+        100.0,
         2,
     ),
-    "l2": Figure("L2, %", "lower", "The same over the whole picture.", 100, 2),
+    "l2": Figure("L2, %", "lower", "The same over the whole picture.", 100.0, 2),
     "hole_psnr": Figure(
         "PSNR in hole, dB",
         "higher",
         "Peak signal-to-noise ratio of the hole's pixels; equal ones are counted apart.",
-        1,
+        1.0,
         2,
     ),
     "psnr": Figure(
         "PSNR, dB",
         "higher",
         "The same of the whole composite, which depends on the hole's size: mmagic's PSNR.",
-        1,
+        1.0,
         2,
     ),
     "hole_ssim": Figure(
@@ -133,7 +117,7 @@ PICTURE_FIGURES: dict[PictureFigure, Figure] = {
         None,
         "Mean |difference| of neighbours in the composite, down and to the right added up, times "
         "100. Less is smoother, not better.",
-        100,
+        100.0,
         2,
     ),
     "lpips_alexnet": _lpips("AlexNet"),
@@ -147,14 +131,14 @@ SET_FIGURES: dict[SetFigure, Figure] = {
         "lower",
         "Fréchet distance of Inception-v3 features of composites and photographs. It falls with "
         "the number of pictures: compare it at equal numbers only.",
-        1,
+        1.0,
         2,
     ),
     "kid": Figure(
         "KID x 1000",
         "lower",
         "Unbiased kernel distance of the same features, times 1000; it may be below 0.",
-        1000,
+        1000.0,
         2,
     ),
     "p_ids": Figure(
@@ -162,11 +146,11 @@ SET_FIGURES: dict[SetFigure, Figure] = {
         "higher",
         "How often a linear classifier of the same features takes the fill for more real than its "
         "photograph.",
-        100,
+        100.0,
         2,
     ),
     "u_ids": Figure(
-        "U-IDS, %", "higher", "How often that classifier is wrong about a picture.", 100, 2
+        "U-IDS, %", "higher", "How often that classifier is wrong about a picture.", 100.0, 2
     ),
 }
 

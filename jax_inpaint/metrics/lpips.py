@@ -1,16 +1,15 @@
 """LPIPS, a learned perceptual distance between images (Zhang et al., CVPR 2018), version 0.1."""
 
 import os
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jax_inpaint.config import LpipsNetwork
 from jax_inpaint.features import extract_features, load_feature_params
 from jax_inpaint.torch_files import TensorFileError, read_tensors, require_shapes
-
-LpipsNetwork = Literal["squeezenet", "vgg16", "alexnet"]
 
 LAYERS: dict[LpipsNetwork, tuple[str, ...]] = {
     "squeezenet": ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9"),

@@ -9,6 +9,7 @@ from jax_inpaint.config import Config, ConfigError, Size
 from jax_inpaint.features import check_layers, extract_features
 from jax_inpaint.features.files import random_feature_params
 from jax_inpaint.losses.terms import Adversarial, FeatureMatching, feature_layers
+from jax_inpaint.metrics.structure import SMALLEST_MS_SSIM
 
 
 def check_experiment(config: Config) -> None:
@@ -16,8 +17,14 @@ def check_experiment(config: Config) -> None:
 
     Raises:
         ConfigError: if a term looks at an image, judgement or layer that there isn't, a size is too
-            small for a network, or sizes change what a discriminator's parameters look like.
+            small for a network or for the figure that decides, or sizes change what a
+            discriminator's parameters look like.
     """
+    if config.train.best_by == "ms_ssim" and min(config.data.size) < SMALLEST_MS_SSIM:
+        raise ConfigError(
+            f"train.best_by ms_ssim needs sides of {SMALLEST_MS_SSIM} pixels or more, but "
+            f"data.size is {config.data.size}"
+        )
     sizes = [stage.size for stage in config.train.stages] + [config.data.size]
     for size in sizes:
         _check_outputs(config, size)

@@ -8,9 +8,10 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from jax_inpaint.config import Config, differences, to_dict
+from jax_inpaint.config import Config, PictureFigure, differences, to_dict
 from jax_inpaint.errors import UserError
 from jax_inpaint.files import write_atomically
+from jax_inpaint.metrics.figures import PICTURE_FIGURES
 from jax_inpaint.training.check import discriminator_shapes
 from jax_inpaint.training.state import TrainState
 
@@ -77,13 +78,23 @@ def changes(config: Config) -> list[str]:
 
 
 class Checkpoints:
-    """The latest ``train.keep`` states of a run and the one that validated best (by hole L1).
+    """The latest states of a run and the one that validated best.
 
     Saving happens in the background and is atomic: a checkpoint is there whole or not at all.
+
+    Args:
+        workdir: of the run.
+        keep: how many of the latest.
+        best_by: the figure that tells which one is best.
     """
 
-    def __init__(self, workdir: Path, keep: int):
+    def __init__(self, workdir: Path, keep: int, best_by: PictureFigure = "hole_l1"):
         policies = checkpoint_managers
+        sign = 1 if PICTURE_FIGURES[best_by].better == "higher" else -1
+
+        def score(figures: dict[str, float]) -> float:
+            return sign * figures[best_by]
+
         self._manager = ocp.CheckpointManager(
             (workdir / "checkpoints").absolute(),
             options=ocp.CheckpointManagerOptions(
@@ -91,13 +102,13 @@ class Checkpoints:
                     [
                         policies.LatestN(keep),
                         policies.BestN(
-                            get_metric_fn=_score,
+                            get_metric_fn=score,
                             n=1,
                             keep_checkpoints_without_metrics=False,
                         ),
                     ]
                 ),
-                best_fn=_score,
+                best_fn=score,
                 cleanup_tmp_directories=True,
             ),
         )
@@ -142,7 +153,3 @@ class Checkpoints:
         """Waits until all is on disk."""
         self._manager.wait_until_finished()
         self._manager.close()
-
-
-def _score(figures: dict[str, float]) -> float:
-    return -figures["hole_l1"]

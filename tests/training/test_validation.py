@@ -1,11 +1,17 @@
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_inpaint.config import DataConfig, TrainConfig
+from jax_inpaint.config import DataConfig, FeatureConfig, TrainConfig
+from jax_inpaint.metrics.figures import picture_figures
+from jax_inpaint.metrics.lpips import load_lpips, lpips
+from jax_inpaint.torch_files import TensorFileError
+from jax_inpaint.training.checkpoint import Checkpoints
 from jax_inpaint.training.state import init_state
 from jax_inpaint.training.validation import Validation
+from tests.metrics.test_lpips import save_twin
 from tests.small import small
 
 
@@ -66,3 +72,57 @@ def test_columns_to_look_at(validation, variables):
         assert column.shape == (2, 32, 48, 3)
         assert np.abs(column).max() <= 1
     np.testing.assert_array_equal(columns["original"], validation.images[:2])
+
+
+def test_figures_are_means_of_those_of_each_picture_in_8_bits(validation, variables):
+    composites = validation.outputs(variables)["composite"]
+    pictures = np.rint((np.clip(composites, -1, 1) + 1) * 127.5) / 127.5 - 1
+    each = [
+        picture_figures(
+            jnp.asarray(picture[None], jnp.float32), validation.images[i : i + 1], mask[None]
+        )
+        for i, (picture, mask) in enumerate(zip(pictures, validation.masks, strict=True))
+    ]
+    found = validation.figures(composites)
+    assert "ms_ssim" not in found  # pictures are too small for it
+    for name, value in found.items():
+        mean = np.mean([figures[name] for figures in each], dtype=np.float64)
+        assert value == pytest.approx(mean, rel=1e-4), name
+
+
+def test_lpips_is_validated_if_asked_for(config, variables, tmp_path):
+    save_twin("squeezenet", tmp_path)
+    files = {"squeezenet": "network.pth", "lpips_squeezenet": "heads.pth"}
+    asked = dataclasses.replace(
+        config,
+        features=FeatureConfig(**{name: str(tmp_path / file) for name, file in files.items()}),
+        train=dataclasses.replace(config.train, lpips=("squeezenet",), best_by="lpips_squeezenet"),
+    )
+    validation = Validation(asked)
+    composites = np.asarray(validation.images) * (1 - np.asarray(validation.masks))
+    found = validation.figures(composites)["lpips_squeezenet"]
+    params = load_lpips(*(tmp_path / file for file in files.values()))
+    rounded = np.rint((composites + 1) * 127.5).astype(np.float32) / 127.5 - 1
+    expected = np.asarray(lpips(params, jnp.asarray(rounded), validation.images)).mean()
+    assert found == pytest.approx(expected, rel=1e-4)
+    train = dataclasses.replace(config.train, lpips=("alexnet",))
+    with pytest.raises(TensorFileError, match="weights/alex"):
+        Validation(dataclasses.replace(config, train=train))
+
+
+def test_a_figure_decides_only_if_it_can():
+    with pytest.raises(ValueError, match=r"LPIPS only of a network in train.lpips"):
+        TrainConfig(best_by="lpips_vgg16", lpips=("alexnet",))
+    with pytest.raises(ValueError, match="tells good from bad"):
+        TrainConfig(best_by="total_variation")
+
+
+@pytest.mark.parametrize(("best_by", "best"), [("hole_l1", 2), ("psnr", 3)])
+def test_the_best_checkpoint_is_that_of_the_named_figure(best_by, best, config, tmp_path):
+    state = init_state(config)
+    checkpoints = Checkpoints(tmp_path, 1, best_by)
+    for step, figures in enumerate([(0.3, 20.0), (0.1, 21.0), (0.2, 22.0), (0.3, 19.0)], 1):
+        checkpoints.save(step, state, config, dict(zip(["hole_l1", "psnr"], figures, strict=True)))
+    checkpoints.close()
+    kept = {int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit()}
+    assert kept == {best, 4}
