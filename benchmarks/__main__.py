@@ -27,6 +27,7 @@ Section = Literal[
     "step",
     "data",
     "masks",
+    "metrics",
     "compile",
     "memory",
 ]
