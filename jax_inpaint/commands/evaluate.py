@@ -27,7 +27,7 @@ from jax_inpaint.evaluation.report import write_report
 from jax_inpaint.evaluation.report.write import About
 from jax_inpaint.evaluation.run import FEATURES, PHOTOGRAPHS, Evaluation, Stopped
 from jax_inpaint.evaluation.scoring import Scorer, load_scorer
-from jax_inpaint.evaluation.summary import Summary, summarize
+from jax_inpaint.evaluation.summary import EVERYTHING, Summary, summarize
 from jax_inpaint.inference.options import FillOptions
 from jax_inpaint.stopping import StopRequest
 
@@ -74,6 +74,8 @@ class Evaluate:
         """Evaluates, or goes on; returns the exit status."""
         if self.batch_size < 1 or self.draws < 1:
             raise EvaluationError("--batch-size and --draws must be >= 1")
+        if self.size is not None and min(self.size) < 8:
+            raise EvaluationError(f"--size must be 8 pixels or more, got {self.size}")
         with quiet_decoders() as messages:
             photographs = Photographs(
                 self.data,
@@ -117,7 +119,8 @@ class Evaluate:
 
     def _holes(self, photographs: Photographs) -> list[Holes]:
         holes = [parse_holes(text, self.seed, photographs.stems) for text in self.masks]
-        _require_names("--masks", [h.name for h in holes], [PHOTOGRAPHS])
+        advice = "folders need names of their own"
+        _require_names("--masks", [h.name for h in holes], [PHOTOGRAPHS, EVERYTHING], advice)
         return holes
 
     def _methods(self, holes: Sequence[Holes], photographs: Photographs) -> list[Method]:
@@ -132,7 +135,8 @@ class Evaluate:
             predictions.check([h.name for h in holes], photographs.stems)
             methods.append(predictions)
         methods += [Baseline(name) for name in self.baselines]
-        _require_names("--weights, --predictions and --baselines", [m.name for m in methods], [])
+        names = [m.name for m in methods]
+        _require_names("--weights, --predictions and --baselines", names, [], "use NAME=PATH")
         return methods
 
     def _rank_by(self, scorer: Scorer) -> str:
@@ -147,6 +151,7 @@ class Evaluate:
         return {
             "data": self.data,
             "pictures": len(photographs),
+            "files": photographs.files,
             "size": self.size,
             "split": self.split,
             "batch_size": self.batch_size,
@@ -191,15 +196,15 @@ class Evaluate:
         print(f"report: {self.output / 'report.html'}")
 
 
-def _require_names(option: str, names: Sequence[str], taken: Sequence[str]) -> None:
+def _require_names(option: str, names: Sequence[str], taken: Sequence[str], advice: str) -> None:
     """Raises EvaluationError where names can't tell rows apart, or can't be folders."""
     if not names:
         raise EvaluationError(f"{option}: none given, so there is nothing to do")
     for name in names:
-        if names.count(name) > 1 or name in taken:
-            raise EvaluationError(f"{option}: {name} is there twice; give one a name: NAME=PATH")
-        if not name or name.startswith(".") or "/" in name or "\\" in name:
-            raise EvaluationError(f"{option}: '{name}' can't be a name; use NAME=PATH")
+        if names.count(name) > 1:
+            raise EvaluationError(f"{option}: {name} is there twice; {advice}")
+        if not name or name.startswith(".") or "/" in name or "\\" in name or name in taken:
+            raise EvaluationError(f"{option}: '{name}' can't be a name; {advice}")
 
 
 def _outcome(summary: Summary) -> str:

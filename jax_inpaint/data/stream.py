@@ -212,9 +212,10 @@ def central_crop(photograph: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         photograph: uint8 (H, W, 3).
         size: height and width of the result.
     """
-    height, width = photograph.shape[:2]
+    height, width = map(float, photograph.shape[:2])
     scale = min(height / size[0], width / size[1])
-    box_height, box_width = scale * size[0], scale * size[1]
+    # Rounding can make it a hair larger than the photograph.
+    box_height, box_width = min(scale * size[0], height), min(scale * size[1], width)
     left, top = (width - box_width) / 2, (height - box_height) / 2
     return _resize(photograph, (left, top, left + box_width, top + box_height), size)
 

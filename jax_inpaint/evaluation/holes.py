@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Protocol, get_args, runtime_checkable
 
 import jax
@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from jax_inpaint.config import DrawnKind, MaskConfig
 from jax_inpaint.data.mask_files import MaskFiles, training_mask
 from jax_inpaint.evaluation.errors import EvaluationError
+from jax_inpaint.evaluation.records import files_digest
 from jax_inpaint.masks import sample_masks
 
 _DRAWN = re.compile(r"(?P<kind>[a-z]+)(:(?P<least>[\d.]+)-(?P<most>[\d.]+))?")
@@ -90,10 +91,15 @@ class FileHoles:
     def __init__(self, folder: str, stems: Sequence[str]):
         self._files = MaskFiles(folder)
         self.name = PurePosixPath(folder.rstrip("/")).name
-        self.identity: dict[str, object] = {"folder": folder, "masks": len(self._files)}
+        names = [self._files.name(index) for index in range(len(self._files))]
+        self.identity: dict[str, object] = {
+            "folder": folder,
+            "masks": len(names),
+            "files": files_digest(Path(folder).expanduser(), names),
+        }
         by_stem: dict[str, int] = {}
-        for index in range(len(self._files)):
-            stem = str(PurePosixPath(self._files.name(index)).with_suffix(""))
+        for index, name in enumerate(names):
+            stem = str(PurePosixPath(name).with_suffix(""))
             if stem in by_stem:
                 raise EvaluationError(f"folder:{folder}: two masks are called {stem}")
             by_stem[stem] = index

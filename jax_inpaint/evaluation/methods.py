@@ -13,12 +13,13 @@ from jaxtyping import Bool, UInt8
 
 from jax_inpaint.evaluation.baselines import BASELINES, BaselineName
 from jax_inpaint.evaluation.errors import EvaluationError
+from jax_inpaint.evaluation.records import files_digest
 from jax_inpaint.images import SUFFIXES, Picture, read_picture
 from jax_inpaint.inference.inpainter import Inpainter, Task
 from jax_inpaint.inference.options import FillOptions
 from jax_inpaint.weights import weights_file
 
-Pixels = UInt8[np.ndarray, "h w 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]  # of any size each
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,11 @@ class Predictions:
             raise EvaluationError(f"--predictions {name}={folder}: there is no such folder")
         self.name, self.description = name, str(folder)
         self._folder, self._only = folder, only
-        files = [(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
-        stamps = [f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in files]
-        digest = hashlib.sha256("\n".join(stamps).encode()).hexdigest()
-        self.identity: dict[str, object] = {"folder": str(folder.resolve()), "files": digest}
+        names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+        self.identity: dict[str, object] = {
+            "folder": str(folder.resolve()),
+            "files": files_digest(folder, names),
+        }
 
     def path(self, holes: str, stem: str) -> Path | None:
         """Where a picture is, if it is."""

@@ -9,6 +9,7 @@ from jax_inpaint.config import DataConfig
 from jax_inpaint.data.sources import FolderSource, open_source
 from jax_inpaint.data.stream import central_crop
 from jax_inpaint.evaluation.errors import EvaluationError
+from jax_inpaint.evaluation.records import files_digest
 
 
 class Photographs:
@@ -28,6 +29,7 @@ class Photographs:
     Attributes:
         numbers: of the pictures in the source, which don't depend on ``count``.
         stems: their paths without suffixes, or their numbers.
+        files: tells whether a folder was changed since; empty for other sources.
 
     Raises:
         DataError: if the source can't be used.
@@ -60,7 +62,9 @@ class Photographs:
         if count < 1:
             raise EvaluationError(f"the number of pictures must be >= 1, got {count}")
         self.numbers = [i * everything // count for i in range(count)]
+        self.files = ""
         if isinstance(self._source, FolderSource):
+            self.files = files_digest(self._source.root, self._source.files)
             self.names = [self._source.name(number) for number in self.numbers]
         else:
             self.names = [f"{number:06d}" for number in self.numbers]

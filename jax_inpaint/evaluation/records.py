@@ -1,8 +1,9 @@
 """What was found out so far, on disk: an evaluation that was stopped goes on from there."""
 
+import hashlib
 import io
 import json
-import zipfile
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,15 @@ class Records:
             if changed := list(_changes(before, sections)):
                 raise EvaluationError(
                     f"{folder} holds an evaluation with other settings: {'; '.join(changed)}. "
-                    "Choose another --output, or the same settings to go on with it"
+                    "Choose another --output, another name for what changed, or the same settings "
+                    "to go on with it"
                 )
             for name in ("holes", "methods"):
                 sections[name] = before[name] | sections[name]
-        elif folder.exists() and any(folder.iterdir()):
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise EvaluationError(
-                f"{folder} isn't empty and holds no evaluation (no {SETTINGS}); choose another "
-                "--output"
+                f"{folder} isn't an empty folder and holds no evaluation (no {SETTINGS}); choose "
+                "another --output"
             )
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
@@ -75,10 +77,13 @@ class Records:
     def save(self, holes: str, method: str, batch: int, columns: Columns) -> None:
         """Keeps the records of a batch."""
         path = self._path(holes, method, batch)
-        path.parent.mkdir(parents=True, exist_ok=True)
         file = io.BytesIO()
         np.savez(file, **columns)  # type: ignore[arg-type]
-        write_atomically(path, file.getvalue())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, file.getvalue())
+        except OSError as error:
+            raise EvaluationError(f"{path}: can't be written ({error.strerror})") from error
 
     def load(self, holes: str, method: str, batches: Iterable[int]) -> Columns:
         """The records of all batches, one behind the other; none if no picture could be read."""
@@ -93,12 +98,22 @@ class Records:
     @staticmethod
     def _read_part(path: Path) -> Columns:
         try:
-            with np.load(path) as file:
+            with np.load(io.BytesIO(path.read_bytes())) as file:
                 return dict(file)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile's and NumPy's are of many kinds
             raise EvaluationError(
                 f"{path} is damaged ({error}); delete it, and the same command makes it anew"
             ) from error
+
+
+def files_digest(folder: Path, names: Iterable[str]) -> str:
+    """Sixteen hexadecimal digits that tell whether any of a folder's files was changed since.
+
+    By their names, sizes and times.
+    """
+    stats = [(name, (folder / name).stat()) for name in sorted(names) if (folder / name).exists()]
+    lines = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats]
+    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()[:16]
 
 
 def _read(path: Path) -> dict[str, Any]:

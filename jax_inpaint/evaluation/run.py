@@ -82,10 +82,13 @@ class Evaluation:
                     if not self._records.has(holes.name, method.name, batch)
                 ]
                 progress(len(indexes) * (len(self.methods) - len(missing)))
-                if not missing:
+                without_features = self.scorer.has_features and not self._records.has(
+                    PHOTOGRAPHS, FEATURES, batch
+                )
+                if not missing and not without_features:
                     continue
                 examples = list(self.examples(holes, indexes))
-                if self.scorer.has_features and not self._records.has(PHOTOGRAPHS, FEATURES, batch):
+                if without_features:
                     self._records.save(PHOTOGRAPHS, FEATURES, batch, self._features(examples))
                 for method in missing:
                     columns = self._score(method, examples)

@@ -67,7 +67,7 @@ class Scorer:
         composites = [e.composite(fill) for e, fill in zip(examples, filled, strict=True)]
         outputs, sizes = self._padded(composites)
         targets, _ = self._padded([e.photograph for e in examples])
-        holes, _ = self._padded([e.hole[..., None] for e in examples], mode="constant")
+        holes, _ = self._padded([e.hole[..., None] for e in examples])
         figures = picture_figures(
             *(from_uint8(jnp.asarray(pixels)) for pixels in (outputs, targets)),
             jnp.asarray(holes, jnp.float32),
@@ -88,14 +88,12 @@ class Scorer:
         padded, sizes = self._padded(pictures)
         return np.asarray(self._inception(padded, sizes))[: len(pictures)]
 
-    def _padded(
-        self, pictures: Sequence[np.ndarray], mode: Any = "symmetric"
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _padded(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """A whole batch of pictures of one shape, and their own sizes."""
         sizes = np.array([picture.shape[:2] for picture in pictures])
         height, width = -(-sizes.max(axis=0) // STEP) * STEP
         padded = [
-            np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0)), mode)
+            np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0)), "symmetric")
             for p in pictures
         ]
         more = self._batch - len(pictures)

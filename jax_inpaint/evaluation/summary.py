@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from jax_inpaint.evaluation.errors import EvaluationError
 from jax_inpaint.evaluation.records import Columns
 from jax_inpaint.evaluation.run import FEATURES
 from jax_inpaint.evaluation.statistics import Bootstrap, Estimate, share_bins
@@ -64,7 +65,11 @@ def summarize(
         records: columns by set of holes and method; rows are the same pictures in the same order.
         features: of the photographs, by their numbers; empty if there are none.
         draws: of the bootstrap.
+
+    Raises:
+        EvaluationError: if rows aren't the same pictures or holes.
     """
+    _require_same_rows(records)
     first = next(iter(next(iter(records.values())).values()))
     methods = list(next(iter(records.values())))
     summary = Summary([name for name in PICTURE_FIGURES if name in first])
@@ -106,6 +111,22 @@ def summarize(
         if columns["changed_outside"].any():
             summary.changed_outside[method] = float(columns["changed_outside"].mean())
     return summary
+
+
+def _require_same_rows(records: Mapping[str, Mapping[str, Columns]]) -> None:
+    first = next(iter(next(iter(records.values())).values()))
+    for holes, by_method in records.items():
+        same_holes = next(iter(by_method.values()))
+        for method, columns in by_method.items():
+            if not all(
+                np.array_equal(columns.get(name, ()), other.get(name, ()))
+                for name, other in (("number", first), ("hole_crc32", same_holes))
+            ):
+                raise EvaluationError(
+                    f"{method} was recorded with other pictures or holes ({holes}) than the rest; "
+                    "has anything changed, or could it not be read for a while? Choose another "
+                    "--output"
+                )
 
 
 def set_figures(columns: Columns, features: Mapping[int, Float[np.ndarray, " d"]]) -> Row:

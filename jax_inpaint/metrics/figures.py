@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jax_inpaint.config import PictureFigure
+from jax_inpaint.metrics.batches import one_by_one
 from jax_inpaint.metrics.pixels import (
     Images,
     Masks,
@@ -166,11 +167,17 @@ def picture_figures(
         target: photographs in [-1, 1].
         hole: 1 in the hole.
         sizes: height and width of each image at the top left of its array, for images of several
-            sizes padded to one shape by reflection (``numpy.pad(mode="symmetric")``) and masks
-            padded with 0.
+            sizes padded to one shape by reflection (``numpy.pad(mode="symmetric")``), masks, too.
     """
+    return one_by_one(_picture_figures, output, target, hole, sizes)
+
+
+def _picture_figures(
+    output: Images, target: Images, hole: Masks, sizes: Sizes | None
+) -> dict[str, PerImage]:
     output = jnp.where(hole > 0, output, target)
     area = None if sizes is None else own_area(target, sizes)
+    hole = hole if area is None else hole * area
     parts: dict[str, Masks | None] = {"hole_": hole, "": area}
     figures: dict[str, PerImage] = {}
     for prefix, where in parts.items():

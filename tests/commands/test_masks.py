@@ -6,9 +6,12 @@ import tyro
 from PIL import Image
 
 from jax_inpaint.commands.masks import GAP, GREY, Masks
-from jax_inpaint.config import ConfigError
+from jax_inpaint.config import ConfigError, MaskConfig
 from jax_inpaint.data.sources import DataError
+from jax_inpaint.data.stream import central_crop
+from jax_inpaint.evaluation.holes import DrawnHoles
 from jax_inpaint.images import ImageFileError
+from tests.evaluation.scenes import save_photographs
 
 CONFIG = """
 import dataclasses
@@ -121,6 +124,98 @@ def test_a_file_that_exists_stays_without_force(tmp_path):
     assert len(cells(path, (8, 8))) == 2
 
 
+def saved(folder):
+    """Masks by path, bool."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): np.asarray(Image.open(path)) for path in files}
+
+
+def test_saved_masks_are_numbered_and_those_of_the_sheet(tmp_path, capsys):
+    arguments = ("--kind", "boxes", "-n", 5, "--size", 16, 24, "--seed", 2)
+    run(*arguments, "--save", tmp_path / "masks/here", "-o", tmp_path / "grid.png")
+    files = saved(tmp_path / "masks/here")
+    assert list(files) == [f"{number:06d}.png" for number in range(5)]
+    assert all(mask.dtype == np.uint8 for mask in files.values())
+    np.testing.assert_array_equal(list(files.values()), cells(tmp_path / "grid.png", (16, 24)))
+    assert "5 masks of 24x16, kind boxes" in capsys.readouterr().out
+    run(*arguments, "--save", tmp_path / "again")
+    np.testing.assert_array_equal(list(saved(tmp_path / "again").values()), list(files.values()))
+
+
+def test_masks_for_pictures_have_their_names_and_sizes_and_are_those_of_their_numbers(
+    tmp_path, capsys
+):
+    sizes = {"a": (16, 24), "b/c": (20, 20), "d": (16, 24)}
+    photographs = save_photographs(tmp_path / "photographs", sizes)
+    arguments = ("--data", photographs, "--kind", "box", "--seed", 3)
+    run(*arguments, "--save", tmp_path / "masks", "--pictures", tmp_path / "pictures")
+    draw = DrawnHoles("box", MaskConfig(kind="box"), 3)
+    for number, (path, mask) in enumerate(saved(tmp_path / "masks").items()):
+        np.testing.assert_array_equal(mask == 255, draw(number, sizes[path[:-4]]))
+    assert saved(tmp_path / "masks").keys() == {f"{stem}.png" for stem in sizes}
+    pictures = saved(photographs)
+    np.testing.assert_equal(saved(tmp_path / "pictures"), pictures)
+    out = capsys.readouterr().out
+    shares = [np.mean(mask == 255) for mask in saved(tmp_path / "masks").values()]
+    assert "3 masks for the pictures of" in out
+    assert f"coverage: mean {np.mean(shares):.1%}, least {min(shares):.1%}" in out
+    run(
+        *arguments,
+        "--size",
+        12,
+        18,
+        "-n",
+        2,
+        "--save",
+        tmp_path / "m",
+        "--pictures",
+        tmp_path / "p",
+    )
+    assert list(saved(tmp_path / "m")) == list(saved(tmp_path / "p")) == ["a.png", "b/c.png"]
+    np.testing.assert_array_equal(saved(tmp_path / "m")["b/c.png"] == 255, draw(1, (12, 18)))
+    expected = central_crop(pictures["b/c.png"], (12, 18))
+    np.testing.assert_array_equal(saved(tmp_path / "p")["b/c.png"], expected)
+
+
+def test_a_folder_that_holds_something_stays_without_force(tmp_path):
+    save_photographs(tmp_path / "photographs", {"a": (16, 16)})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    arguments = ("--kind", "box", "--data", tmp_path / "photographs")
+    for more in (
+        ("--save", tmp_path / "mine"),
+        ("--save", tmp_path / "mine/notes.txt"),
+        ("--save", tmp_path / "new", "--pictures", tmp_path / "mine"),
+    ):
+        with pytest.raises(ImageFileError, match="isn't an empty folder; --force writes there"):
+            run(*arguments, *more)
+    assert not (tmp_path / "new").exists()
+    run(*arguments, "--save", tmp_path / "mine", "--force")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["a.png", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "say where masks go"),
+        (("--data", "photographs"), "say where masks go"),
+        (("--data", "photographs", "-o", "grid.png"), "--data goes with --save, and without"),
+        (("--pictures", "p", "--save", "m"), "--pictures goes with --data"),
+    ],
+)
+def test_options_that_don_t_go_together(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        run(*arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_masks_of_a_folder_are_not_saved_for_pictures(tmp_path):
+    config = config_file(tmp_path, "MaskConfig(kind='folder', folder='x')")
+    with pytest.raises(ConfigError, match="files already"):
+        run("--config", config, "--data", tmp_path, "--save", tmp_path / "masks")
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -140,6 +235,8 @@ def test_help_documents_every_option(capsys):
         run("--help")
     text = " ".join(capsys.readouterr().out.split())
     for option in ("--kind", "-n", "--size", "--coverage", "--seed", "--config", "-o", "--force"):
+        assert option in text
+    for option in ("--save", "--data", "--pictures"):
         assert option in text
     for kind in ("thick", "walk", "text"):
         assert kind in text

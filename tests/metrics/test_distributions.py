@@ -2,8 +2,11 @@ import doctest
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import sqrtm
 from sklearn.svm import LinearSVC
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 
 from jax_inpaint.metrics import distributions
 from jax_inpaint.metrics.distributions import (
@@ -62,6 +65,31 @@ def test_the_kernel_distance_by_pairs():
 
     expected = mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
     assert kernel_distance(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+class Given(torch.nn.Module):
+    """For torchmetrics: pictures that are their own features."""
+
+    num_features = 12
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save all")
+def test_torchmetrics_agrees(monkeypatch):
+    x, y = features(50), features(40, seed=1, shift=0.3)
+    frechet = FrechetInceptionDistance(Given())
+    kernel = KernelInceptionDistance(Given(), subsets=1, subset_size=40)
+    for metric, real in ((frechet, x), (kernel, x[:40])):
+        metric.update(torch.tensor(real), real=True)
+        metric.update(torch.tensor(y), real=False)
+    expected = float(frechet.compute())
+    assert frechet_distance(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-4)
+    expected = float(kernel.compute()[0])
+    assert kernel_distance(x[:40], y) == pytest.approx(expected, rel=1e-4)
+    monkeypatch.setattr(distributions, "BLOCK", 7)
+    assert kernel_distance(x[:40], y) == pytest.approx(expected, rel=1e-4)
 
 
 def test_too_few_pictures():

@@ -21,17 +21,19 @@ def share_curves(by_share: Mapping[str, Mapping[str, Row]], name: str) -> bytes:
     figure = FIGURES[name]
     canvas = Canvas(figsize=(7.5, 4.2), layout="constrained")
     axes = canvas.add_subplot()
-    titles = list(by_share)
-    for number, method in enumerate(next(iter(by_share.values()))):
+    titles, methods = list(by_share), list(next(iter(by_share.values())))
+    gap = min(0.06, 0.6 / len(methods))
+    for number, method in enumerate(methods):
         # Beside each other, so that intervals don't hide each other.
-        places = [i + 0.06 * number - 0.15 for i in range(len(titles))]
+        shift = gap * (number - (len(methods) - 1) / 2)
+        places = [i + shift for i in range(len(titles))]
         points = [_point(by_share[title][method], name, figure) for title in titles]
         axes.errorbar(
             places,
             [value for value, _, _ in points],
             yerr=[[value - low for value, low, _ in points], [h - v for v, _, h in points]],
             color=COLOURS[number % len(COLOURS)],
-            marker=MARKS[number // len(COLOURS) + number % len(MARKS)],
+            marker=MARKS[(number // len(COLOURS) + number) % len(MARKS)],
             markersize=4.5,
             linewidth=1.4,
             capsize=2.5,

@@ -55,13 +55,14 @@ Block = Heading | Paragraph | Listing | Table | Image
 
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; margin: 2rem auto; max-width: 78rem;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; margin: 2rem auto; max-width: 90rem;
        padding: 0 1rem; }
 h1 { font-size: 1.7rem; } h2 { margin-top: 2.5rem; } h3 { margin-top: 1.8rem; }
 p, ul { max-width: 48rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.8rem 0; }
-th, td { padding: 0.25rem 0.7rem; text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums;
+        margin: 0.8rem 0; }
+th, td { padding: 0.2rem 0.5rem; text-align: right; white-space: nowrap; }
 th { border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; }
 th:first-child, td:first-child { text-align: left; }
 tr:hover td { background: #f3f6fa; }
@@ -88,24 +89,25 @@ def to_html(blocks: Sequence[Block], title: str) -> str:
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {text}"
+            return f"{'#' * level} {_escaped(text)}"
         case Paragraph(text):
-            return text
+            return _escaped(text)
         case Listing(items):
-            return "\n".join(f"- **{term}**: {text}" for term, text in items)
+            return "\n".join(f"- **{_escaped(term)}**: {_escaped(text)}" for term, text in items)
         case Table(head, rows, best):
             align = [":--"] + ["--:"] * (len(head) - 1)
-            lines = [_escaped(head), align]
+            lines = [[_escaped(cell, "|") for cell in head], align]
             for i, row in enumerate(rows):
-                cells = _escaped(row)
+                cells = [_escaped(cell, "|") for cell in row]
                 lines.append([f"**{c}**" if (i, j) in best else c for j, c in enumerate(cells)])
             return "\n".join(f"| {' | '.join(line)} |" for line in lines)
         case Image(path, _, alt):
-            return f"![{alt}]({path})"
+            return f"![{_escaped(alt, '[]')}]({path})"
 
 
-def _escaped(cells: Sequence[str]) -> list[str]:
-    return [cell.replace("|", "\\|") for cell in cells]
+def _escaped(text: str, more: str = "") -> str:
+    """As it is to be read: names may hold what Markdown takes for its own."""
+    return "".join(f"\\{letter}" if letter in f"<*`{more}" else letter for letter in text)
 
 
 def _html(block: Block) -> str:

@@ -37,7 +37,7 @@ def share_table(by_share: Mapping[str, Mapping[str, Row]], name: str) -> Table:
         count = next((e.count + e.infinite for e in estimates if e is not None), 0)
         rows.append([title, str(count), *(cell(estimate, figure) for estimate in estimates)])
         best |= {(i, 2 + j) for j in _best(estimates, figure)}
-    return Table(["hole", "pictures", *methods], rows, frozenset(best))
+    return Table(["hole", "fills", *methods], rows, frozenset(best))
 
 
 def differences_table(

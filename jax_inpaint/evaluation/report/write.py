@@ -112,8 +112,10 @@ def _blocks(
             f"{summary.digests[holes]}."
         )
         yield figures_table(summary, table, speed=number == 0)
-    shown = [name for name in BY_SHARE if name in summary.figures]
-    yield Heading("By the hole's share of the picture")
+    # There are no groups if all holes are empty.
+    shown = [name for name in BY_SHARE if name in summary.figures and summary.by_share]
+    if shown:
+        yield Heading("By the hole's share of the picture")
     for name in shown:
         yield Heading(FIGURES[name].title, 3)
         yield share_table(summary.by_share, name)
