@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import platform
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from jax_inpaint.evaluation.run import FEATURES, PHOTOGRAPHS, Evaluation, Stoppe
 from jax_inpaint.evaluation.scoring import Scorer, load_scorer
 from jax_inpaint.evaluation.summary import EVERYTHING, Summary, summarize
 from jax_inpaint.inference.options import FillOptions
+from jax_inpaint.metrics.structure import SMALLEST_MS_SSIM
 from jax_inpaint.stopping import StopRequest
 
 RANKED_BY = ("lpips_alexnet", "lpips_vgg16", "lpips_squeezenet", "hole_l1")  # the first there is
@@ -66,7 +68,7 @@ class Evaluate:
     # how to fill, for all weights
     options: Annotated[FillOptions, tyro.conf.arg(name="")] = field(default_factory=FillOptions)
     dtype: Literal["float32", "bfloat16"] | None = None  # what to compute in; as trained without it
-    device: str | None = None  # cpu, gpu, gpu:1; without it the one that JAX prefers
+    device: str | None = None  # where networks fill: cpu, gpu, gpu:1; what JAX prefers without it
     # public weights of networks that metrics look through
     features: FeatureConfig = field(default_factory=FeatureConfig)
 
@@ -114,7 +116,11 @@ class Evaluate:
                 for h in holes
             }
             print("working out the report")
-            self._report(evaluation, records, columns, missing, rank_by)
+            try:
+                self._report(evaluation, records, columns, missing, rank_by)
+            except KeyboardInterrupt:
+                print("stopped; the same command works out the report anew")
+                return 128 + signal.SIGINT
         return 0
 
     def _holes(self, photographs: Photographs) -> list[Holes]:
@@ -174,6 +180,10 @@ class Evaluate:
             real = records.load(PHOTOGRAPHS, FEATURES, range(len(evaluation.batches)))
             features = dict(zip(real["number"].tolist(), real[FEATURES], strict=True))
         summary = summarize(columns, features, self.draws)
+        table = next(iter(summary.by_holes.values()))
+        if not any(row["ms_ssim"].count + row["ms_ssim"].infinite for row in table.values()):
+            small = f"pictures are smaller than {SMALLEST_MS_SSIM} pixels"
+            missing = {**missing, "MS-SSIM": small}
         read = set(numbers.tolist())
         names = zip(photographs.numbers, photographs.names, strict=True)
         device = jax.devices()[0]

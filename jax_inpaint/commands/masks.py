@@ -98,12 +98,18 @@ class Masks:
         draw = DrawnHoles(masks.kind, masks, self.seed)
         shares = []
         for index, stem in enumerate(tqdm(photographs.stems, unit="mask", leave=False)):
-            picture = photographs[index]
+            try:
+                picture = photographs[index]
+            except ImageFileError as error:
+                tqdm.write(f"skipped: {error}")
+                continue
             hole = draw(photographs.numbers[index], picture.shape[:2])
             shares.append(hole.mean())
             _write(save / f"{stem}.png", hole[..., None] * np.uint8(255))
             if self.pictures is not None:
                 _write(self.pictures / f"{stem}.png", picture)
+        if not shares:
+            raise ConfigError(f"{data}: none of the pictures could be read")
         print(f"{save}: {len(shares)} masks for the pictures of {data}, kind {masks.kind}")
         print(_describe(np.array(shares)))
 

@@ -1,6 +1,6 @@
 """The photographs that are filled."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
@@ -46,7 +46,7 @@ class Photographs:
         size: tuple[int, int] | None = None,
         count: int | None = None,
     ):
-        if ":" not in source and source != "photographs" and Path(source).expanduser().is_dir():
+        if ":" not in source and source != "photographs":
             source = f"folder:{source}"
         config = DataConfig(
             source="photographs",

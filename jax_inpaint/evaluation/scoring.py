@@ -20,6 +20,8 @@ from jax_inpaint.metrics.lpips import load_lpips, lpips
 
 STEP = 64  # pixels: padded sizes are multiples, so that few programs do for many sizes
 
+SMALLEST_LPIPS = 32  # pixels
+
 
 class Scorer:
     """Computes figures of a batch of fills.
@@ -106,7 +108,15 @@ class Scorer:
         outputs: Sequence[Pixels],
         targets: Sequence[Pixels],
     ) -> Float[np.ndarray, " n"]:
-        """For networks that see the border: batches if all sizes are equal, else one by one."""
+        """For networks that see the border: batches if all sizes are equal, else one by one.
+
+        NaN for pictures so small that nothing of them is left in a network's last layers.
+        """
+        if any(min(picture.shape[:2]) < SMALLEST_LPIPS for picture in outputs):
+            if len(outputs) == 1:
+                return np.array([np.nan], np.float32)
+            pairs_apart = zip(outputs, targets, strict=True)
+            return np.concatenate([self._by_size(distance, [a], [b]) for a, b in pairs_apart])
         if len({picture.shape for picture in outputs}) == 1:
             pairs = (self._padded_batch(outputs), self._padded_batch(targets))
             return np.asarray(distance(*pairs))[: len(outputs)]

@@ -169,7 +169,7 @@ def test_markdown_links_to_files_that_are_there(folder):
 def shown_pictures(output):
     """What is shown below each heading, such as ``telea: best``: picture and holes."""
     text = Path(output, "report.md").read_text()
-    pairs = re.findall(r"### ([\w-]+: \w+)\n\n!\[([^,]*), holes (\w+)\]", text)
+    pairs = re.findall(r"### ([\w-]+: \w+) \(([^,]*), holes (\w+)\)\n", text)
     return {title: (holes, stem) for title, stem, holes in pairs}
 
 
@@ -340,7 +340,9 @@ def test_predictions_score_as_what_made_them_whatever_they_make_of_known_pixels(
         line = found["telea", "boxes", stem]
         assert found["theirs", "boxes", stem] == found["x", "boxes", stem] == line
     text = Path("out/report.md").read_text()
-    assert re.findall("(.*) changes known pixels in (.*) of its pictures", text) == [("x", "100%")]
+    assert re.findall("(.*) changes known pixels in (.*) of its pictures", text) == [
+        ("x", "100.0%")
+    ]
     assert results("out")["images_per_second"].keys() == {"telea"}
     assert results("out")["differences"]["boxes"]["theirs - x"]["psnr"]["value"] == 0
 
@@ -434,7 +436,7 @@ def test_one_constant_picture():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("--data nowhere", "data source 'nowhere' isn't known; use photographs"),
+        ("--data nowhere", "folder:nowhere: there is no such folder"),
         ("--data folder:nowhere", "folder:nowhere: there is no such folder"),
         ("--data pictures --count 0", "number of pictures must be >= 1, got 0"),
         ("--data pictures --size 0 32", "--size must be 8 pixels or more"),

@@ -96,7 +96,7 @@ def test_markdown_shows_names_as_they_are():
         ("lpips_vgg16", estimate(0.12345), "0.1235"),
         ("fid", estimate(12.345), "12.35"),
         ("psnr", estimate(30.0, 29.0, 31.0, 3, 2), "30.00 (29.00 to 31.00), 2 infinite"),
-        ("psnr", estimate(math.inf, infinite=4, count=0), "inf, 4 infinite"),
+        ("psnr", estimate(math.inf, infinite=4, count=0), "infinite (4)"),
         ("ms_ssim", estimate(NAN), "-"),
         ("psnr", None, "-"),
     ],

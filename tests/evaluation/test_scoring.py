@@ -152,6 +152,7 @@ def alexnet(tmp_path_factory):
 def test_lpips_of_one_and_of_mixed_sizes_is_that_of_each_composite(alexnet):
     params = load_lpips(*alexnet, "alexnet")
     examples, filled = fills([(64, 64), (64, 64), (64, 64), (70, 64)])
+    too_small, its_fill = fills([(20, 40), (20, 40)])
     direct = jax.jit(partial(lpips, network="alexnet"))
     expected = [
         direct(params, *(from_uint8(jnp.asarray(p))[None] for p in (e.composite(f), e.photograph)))
@@ -162,6 +163,8 @@ def test_lpips_of_one_and_of_mixed_sizes_is_that_of_each_composite(alexnet):
     found = in_batches(scorer, examples, filled, 2)["lpips_alexnet"]
     assert np.ptp(found) > 0.01
     np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-4)
+    several = in_batches(scorer, [examples[0], *too_small], [filled[0], *its_fill], 2)
+    np.testing.assert_array_equal(np.isnan(several["lpips_alexnet"]), [False, True, True])
 
 
 def test_equal_pictures_are_at_no_distance(alexnet):

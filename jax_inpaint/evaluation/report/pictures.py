@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from jax_inpaint.evaluation.methods import Example, Pixels
 from jax_inpaint.inference.drawing import fitted_size, labelled, resized, row, stack
@@ -20,6 +20,8 @@ def comparison(
     example: Example, filled: Mapping[str, Pixels], captions: Mapping[str, str]
 ) -> Pixels:
     """The masked picture, every method's, and the photograph; below each a part of the hole.
+
+    A frame on the masked picture shows which part.
 
     Args:
         example: photograph and hole.
@@ -35,9 +37,10 @@ def comparison(
     columns = []
     for name, pixels in pictures.items():
         enlarged = _enlarged(pixels[part], size[1])
-        columns.append(
-            labelled(stack([resized(pixels, size), enlarged], 4), name, captions.get(name, " "))
-        )
+        shown = resized(pixels, size)
+        if name == "masked":
+            shown = _framed(shown, part, size[0] / pixels.shape[0])
+        columns.append(labelled(stack([shown, enlarged], 4), name, captions.get(name, " ")))
     return row(columns)
 
 
@@ -74,6 +77,14 @@ def as_jpeg(pixels: Pixels) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90)
     return file.getvalue()
+
+
+def _framed(pixels: Pixels, part: tuple[slice, slice], scale: float) -> Pixels:
+    picture = Image.fromarray(pixels)
+    rows, columns = part
+    box = [scale * end for end in (columns.start, rows.start, columns.stop, rows.stop)]
+    ImageDraw.Draw(picture).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline="#d55e00")
+    return np.asarray(picture)
 
 
 def _enlarged(pixels: Pixels, width: int) -> Pixels:

@@ -14,7 +14,7 @@ ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 def figures_table(summary: Summary, table: Mapping[str, Row], speed: bool = False) -> Table:
     """A row a figure, a column a method: means with intervals, the best in bold; and speeds."""
     methods = list(table)
-    names = [name for name in summary.figures if any(name in table[m] for m in methods)]
+    names = [n for n in summary.figures if any(_is_there(table[m].get(n)) for m in methods)]
     rows, best = [], set()
     for i, name in enumerate(names):
         figure = FIGURES[name]
@@ -45,7 +45,7 @@ def differences_table(
 ) -> Table:
     """What one method has more than each of the others; bold where the interval leaves out 0."""
     pairs = {other: row for (one, other), row in differences.items() if one == first}
-    names = [n for n in summary.figures if any(n in row for row in pairs.values())]
+    names = [n for n in summary.figures if any(_is_there(row.get(n)) for row in pairs.values())]
     rows, sure = [], set()
     for i, name in enumerate(names):
         figure = FIGURES[name]
@@ -61,8 +61,10 @@ def differences_table(
 
 def cell(estimate: Estimate | None, figure: Figure, signed: bool = False) -> str:
     """Such as ``8.70 (8.12 to 9.30)``."""
-    if estimate is None or math.isnan(estimate.value):
+    if estimate is None or not _is_there(estimate):
         return "-"
+    if math.isinf(estimate.value):
+        return f"infinite ({estimate.infinite})"
     sign = "+" if signed else ""
 
     def shown(value: float) -> str:
@@ -76,6 +78,10 @@ def cell(estimate: Estimate | None, figure: Figure, signed: bool = False) -> str
     return text
 
 
+def _is_there(estimate: Estimate | None) -> bool:
+    return estimate is not None and not math.isnan(estimate.value)
+
+
 def _title(figure: Figure) -> str:
     return figure.title + ARROWS[figure.better]
 
@@ -85,7 +91,7 @@ def _best(estimates: Sequence[Estimate | None], figure: Figure) -> list[int]:
     values = {
         i: round(e.value * figure.factor, figure.decimals)
         for i, e in enumerate(estimates)
-        if e is not None and not math.isnan(e.value)
+        if e is not None and _is_there(e)
     }
     if figure.better is None or len(values) < 2:
         return []

@@ -43,6 +43,7 @@ BY_SHARE = (
     "lpips_squeezenet",
 )
 FEW = 10_000  # pictures, below which FID says little
+FEWEST = 20  # pictures, below which intervals are too narrow
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,14 @@ def write_report(
         "results.json": _json(summary, about),
         "pictures.csv": _csv(evaluation, records),
     }
-    files |= {block.path: block.data for block in blocks if isinstance(block, Image)}
+    images = {block.path: block.data for block in blocks if isinstance(block, Image)}
+    files |= images
+    # What an earlier report showed and this one doesn't.
+    shown_before = [path for kind in ("pictures", "curves") for path in (folder / kind).glob("*.*")]
     try:
+        for path in shown_before:
+            if path.relative_to(folder).as_posix() not in images:
+                path.unlink()
         for name, data in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             write_atomically(folder / name, data)
@@ -94,15 +101,23 @@ def _blocks(
     methods = [method.name for method in evaluation.methods]
     yield Heading("Evaluation of inpainting", 1)
     yield Listing(list(about.lines.items()))
+    yield Heading("Methods")
     yield Listing([(name, about.methods[name]) for name in methods])
+    yield Heading("How to read the tables")
     yield Paragraph(
         "Means over pictures and, in brackets, their 95 % intervals by drawing pictures anew "
         "(percentile bootstrap). Everything is scored as 8-bit composite: fill in the hole, "
-        "photograph elsewhere. The best of a line is bold."
+        "photograph elsewhere. The best of a line is bold. Images/s are those of the median "
+        "picture, the first of each size left out; reading and scoring aren't counted."
     )
+    if summary.pictures < FEWEST:
+        yield Paragraph(
+            f"These are only {summary.pictures} pictures: too few for intervals to be trusted, or "
+            "differences to be sure."
+        )
     for name, share in summary.changed_outside.items():
         yield Paragraph(
-            f"{name} changes known pixels in {share:.0%} of its pictures. What it drew there is "
+            f"{name} changes known pixels in {share:.1%} of its pictures. What it drew there is "
             "not scored."
         )
     for number, (holes, table) in enumerate(summary.by_holes.items()):
@@ -163,6 +178,7 @@ def _pictures(evaluation: Evaluation, records: Records, rank_by: str) -> Iterato
     figure = FIGURES[rank_by]
     sets = {holes.name: holes for holes in evaluation.holes}
     indexes = {number: i for i, number in enumerate(evaluation.photographs.numbers)}
+    sheets: dict[tuple[str, int], bytes] = {}
     for place, method in enumerate(evaluation.methods):
         rows = [
             (name, i) for name in sets for i in range(len(records[name][method.name]["number"]))
@@ -171,18 +187,21 @@ def _pictures(evaluation: Evaluation, records: Records, rank_by: str) -> Iterato
         for title, row in chosen(values, figure.better or "lower").items():
             name, i = rows[row]
             index = indexes[int(records[name][method.name]["number"][i])]
-            (example,) = evaluation.examples(sets[name], [index])
-            filled = {m.name: evaluation.fill(m, [example])[0][0] for m in evaluation.methods}
-            captions = {
-                m.name: f"{records[name][m.name][rank_by][i] * figure.factor:.{figure.decimals}f}"
-                for m in evaluation.methods
-            }
-            yield Heading(f"{method.name}: {title}", 3)
-            yield Image(
-                f"pictures/{place:02d}_{title}.jpg",
-                as_jpeg(comparison(example, filled, captions)),
-                f"{example.stem}, holes {name}",
-            )
+            if rows[row] not in sheets:
+                (example,) = evaluation.examples(sets[name], [index])
+                filled = {m.name: evaluation.fill(m, [example])[0][0] for m in evaluation.methods}
+                values_shown = {
+                    m.name: records[name][m.name][rank_by][i] for m in evaluation.methods
+                }
+                captions = {
+                    method_name: f"{value * figure.factor:.{figure.decimals}f}"
+                    for method_name, value in values_shown.items()
+                }
+                sheets[rows[row]] = as_jpeg(comparison(example, filled, captions))
+            stem = evaluation.photographs.stems[index]
+            yield Heading(f"{method.name}: {title} ({stem}, holes {name})", 3)
+            path = f"pictures/{place:02d}_{title}.jpg"
+            yield Image(path, sheets[rows[row]], f"{title} picture of {method.name}")
 
 
 def _json(summary: Summary, about: About) -> bytes:
