@@ -135,10 +135,10 @@ class Predictions:
             raise EvaluationError(f"--predictions {name}={folder}: there is no such folder")
         self.name, self.description = name, str(folder)
         self._folder, self._only = folder, only
-        names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+        self._digests: dict[str, str] = {}  # by set of holes
         self.identity: dict[str, object] = {
             "folder": str(folder.resolve()),
-            "files": files_digest(folder, names),
+            "files for": self._digests,
         }
 
     def path(self, holes: str, stem: str) -> Path | None:
@@ -152,15 +152,25 @@ class Predictions:
         return None
 
     def check(self, holes: Sequence[str], stems: Sequence[str]) -> None:
-        """Raises EvaluationError, with how many and one of them, if any picture is missing."""
-        wanted = [(name, stem) for name in holes for stem in stems]
-        missing = [pair for pair in wanted if self.path(*pair) is None]
+        """Raises EvaluationError, with how many and one of them, if any picture is missing.
+
+        Their names, sizes and times become part of the identity.
+        """
+        paths = {name: [self.path(name, stem) for stem in stems] for name in holes}
+        missing = [
+            self._folder / name / stem
+            for name in holes
+            for stem, path in zip(stems, paths[name], strict=True)
+            if path is None
+        ]
         if missing:
-            name, stem = missing[0]
             raise EvaluationError(
-                f"--predictions {self.name}: {len(missing)} of {len(wanted)} pictures are missing, "
-                f"such as {self._folder / name / stem}.png"
+                f"--predictions {self.name}: {len(missing)} of {len(holes) * len(stems)} pictures "
+                f"are missing, such as {missing[0]}.png"
             )
+        for name in holes:
+            files = [str(path.relative_to(self._folder)) for path in paths[name] if path]
+            self._digests[name] = files_digest(self._folder, files)
 
     def fill(self, examples: Sequence[Example]) -> list[Pixels]:
         """The pictures, read."""

@@ -57,8 +57,8 @@ class Records:
                     "Choose another --output, another name for what changed, or the same settings "
                     "to go on with it"
                 )
-            for name in ("holes", "methods"):
-                sections[name] = before[name] | sections[name]
+            for section in ("holes", "methods"):
+                sections[section] = _joined(before[section], sections[section])
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise EvaluationError(
                 f"{folder} isn't an empty folder and holds no evaluation (no {SETTINGS}); choose "
@@ -137,5 +137,25 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]
         ]
     for prefix, old, new in pairs:
         for key in old | new:
-            if old.get(key) != new.get(key):
-                yield f"{prefix}{key}: {old.get(key)} -> {new.get(key)}"
+            values = old.get(key), new.get(key)
+            if all(isinstance(value, dict) for value in values):
+                # What has parts may get more, such as predictions for other masks.
+                yield from _changed_parts(f"{prefix}{key} ", *values)
+            elif values[0] != values[1]:
+                yield f"{prefix}{key}: {values[0]} -> {values[1]}"
+
+
+def _changed_parts(prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterable[str]:
+    for key in old.keys() & new.keys():
+        if old[key] != new[key]:
+            yield f"{prefix}{key}: {old[key]} -> {new[key]}"
+
+
+def _joined(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, part by part, the later ones counting."""
+    return {
+        name: _joined(before[name], now[name])
+        if isinstance(before.get(name), dict) and isinstance(now.get(name), dict)
+        else now.get(name, before.get(name))
+        for name in {**before, **now}
+    }

@@ -347,6 +347,18 @@ def test_predictions_score_as_what_made_them_whatever_they_make_of_known_pixels(
     assert results("out")["differences"]["boxes"]["theirs - x"]["psnr"]["value"] == 0
 
 
+def test_predictions_for_more_masks_may_join_but_those_that_were_scored_not_change(predictions):
+    assert evaluate(f"{PREDICTED} theirs")[0] == 0
+    for stem, size in SIZES.items():
+        save(Path(f"theirs/center/{stem}.png"), photograph(size, 0))
+    more = PREDICTED.replace("folder:boxes", "folder:boxes center")
+    assert evaluate(f"{more} theirs")[0] == 0
+    assert {name for _, name, _ in rows("out")} == {"boxes", "center"}
+    assert evaluate(f"{PREDICTED} theirs")[0] == 0
+    save(Path("theirs/center/a.png"), photograph(SIZES["a"], 9))
+    check_refusal(evaluate(f"{more} theirs"), "theirs files for center: [0-9a-f]{16} -> ")
+
+
 def test_predictions_that_don_t_fit_are_refused(predictions):
     Path("theirs/boxes/d.png").unlink()
     Path("theirs/boxes/b/c.png").unlink()

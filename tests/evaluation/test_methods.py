@@ -123,10 +123,16 @@ def test_predictions_of_other_suffixes_and_of_one_set_of_holes(folder, suffix):
 
 
 def test_predictions_that_changed_are_others(folder):
-    before = Predictions("theirs", folder).identity
-    assert Predictions("theirs", folder / "../" / folder.name).identity == before
+    def identity(path=folder, holes="thin"):
+        method = Predictions("theirs", path)
+        method.check([holes], ["p1"])
+        return method.identity
+
+    before, others = identity(), identity(holes="thick")
+    assert identity(folder / "../" / folder.name) == before
     save(folder / "thin/p1.png", box_hole(SIZE))
-    assert Predictions("theirs", folder).identity != before
+    assert identity() != before
+    assert identity(holes="thick") == others
 
 
 def test_predictions_that_are_missing_are_counted_and_one_is_named(folder):
