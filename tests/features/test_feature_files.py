@@ -5,7 +5,7 @@ import jax
 import pytest
 import torch
 
-from jax_inpaint.config import FeatureConfig
+from jax_inpaint.config import FeatureConfig, LpipsNetwork
 from jax_inpaint.features import PUBLIC_FILES, FeatureName, load_feature_params
 from jax_inpaint.features.files import random_feature_params
 from jax_inpaint.features.network import COLOURS, TABLES
@@ -16,6 +16,10 @@ from tests.twins.inception import Inception
 
 def test_every_network_has_a_table_a_place_and_a_public_file_of_the_same_name():
     places = {field.name: field.default for field in fields(FeatureConfig)}
+    heads = {name for name in places if name.startswith("lpips_")}
+    assert heads == {f"lpips_{network}" for network in get_args(LpipsNetwork)}
+    for name in heads:
+        del places[name]
     assert TABLES.keys() == COLOURS.keys() == PUBLIC_FILES.keys() == places.keys()
     assert set(TABLES) == set(get_args(FeatureName))
     for network, address in PUBLIC_FILES.items():
