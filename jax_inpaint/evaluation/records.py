@@ -18,6 +18,7 @@ Columns = dict[str, Shaped[np.ndarray, "n ..."]]
 
 FORMAT = 1  # of the files; other ones aren't read
 SETTINGS = "settings.json"
+SHOWN = 3  # differences that a message tells of
 
 
 class Records:
@@ -52,8 +53,10 @@ class Records:
         if path.exists():
             before = _read(path)
             if changed := list(_changes(before, sections)):
+                more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
                 raise EvaluationError(
-                    f"{folder} holds an evaluation with other settings: {'; '.join(changed)}. "
+                    f"{folder} holds an evaluation with other settings: "
+                    f"{'; '.join(changed[:SHOWN])}{more}. "
                     "Choose another --output, another name for what changed, or the same settings "
                     "to go on with it"
                 )
