@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +34,12 @@ from jax_inpaint.inference.options import FillOptions
 from jax_inpaint.metrics.structure import SMALLEST_MS_SSIM
 from jax_inpaint.stopping import StopRequest
 
+MASKS = ("thin", "medium", "thick", "union", "center")
+BASELINES: tuple[BaselineName, ...] = ("mean-color", "telea", "navier-stokes", "biharmonic")
+
+# Arguments behind one flag, or each behind a flag of its own.
+Several = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
+
 RANKED_BY = ("lpips_alexnet", "lpips_vgg16", "lpips_squeezenet", "hole_l1")  # the first there is
 
 
@@ -49,13 +56,15 @@ class Evaluate:
     # photographs | tfds:NAME | folder:PATH, or the path of a folder
     data: str = "photographs"
     # weights files or workdirs, or NAME=PATH
-    weights: tuple[str, ...] = ()
-    # kinds such as thick, kinds with bounds in per cent such as irregular:10-20, or folder:PATH
-    masks: tuple[str, ...] = ("thin", "medium", "thick", "union", "center")
+    weights: Several = ()
+    # kinds such as thick, kinds with bounds in per cent such as irregular:10-20, or folder:PATH;
+    # thin medium thick union center without it
+    masks: Several = ()
     # NAME=FOLDER of pictures filled by other programs: FOLDER/MASKS/PICTURE.png
-    predictions: tuple[str, ...] = ()
-    # what needs no training; patchmatch needs the extra of that name
-    baselines: tuple[BaselineName, ...] = ("mean-color", "telea", "navier-stokes", "biharmonic")
+    predictions: Several = ()
+    # what needs no training: mean-color telea navier-stokes biharmonic without it, or none if
+    # nothing follows; patchmatch needs the extra of that name
+    baselines: Annotated[tuple[tuple[BaselineName, ...], ...], tyro.conf.UseAppendAction] = ()
     # height and width that pictures are cropped and scaled to; as they are without it
     size: tuple[int, int] | None = None
     count: int | None = None  # how many pictures, from all over the data; all without it
@@ -123,24 +132,28 @@ class Evaluate:
                 return 128 + signal.SIGINT
         return 0
 
+    @property
+    def _masks(self) -> tuple[str, ...]:
+        return tuple(chain(*self.masks)) if self.masks else MASKS
+
     def _holes(self, photographs: Photographs) -> list[Holes]:
-        holes = [parse_holes(text, self.seed, photographs.stems) for text in self.masks]
+        holes = [parse_holes(text, self.seed, photographs.stems) for text in self._masks]
         advice = "folders need names of their own"
         _require_names("--masks", [h.name for h in holes], [PHOTOGRAPHS, EVERYTHING], advice)
         return holes
 
     def _methods(self, holes: Sequence[Holes], photographs: Photographs) -> list[Method]:
         methods: list[Method] = []
-        for text in self.weights:
+        for text in chain(*self.weights):
             name, path = name_and_path(text)
             methods.append(Network(name, path, self.options, self.dtype, self.device))
         only = holes[0].name if len(holes) == 1 else None
-        for text in self.predictions:
+        for text in chain(*self.predictions):
             name, path = name_and_path(text)
             predictions = Predictions(name, path, only)
             predictions.check([h.name for h in holes], photographs.stems)
             methods.append(predictions)
-        methods += [Baseline(name) for name in self.baselines]
+        methods += [Baseline(name) for name in chain(*(self.baselines or (BASELINES,)))]
         names = [m.name for m in methods]
         _require_names("--weights, --predictions and --baselines", names, [], "use NAME=PATH")
         return methods
@@ -191,7 +204,7 @@ class Evaluate:
             {
                 "pictures": f"{len(read)} of {self.data}",
                 "size": "as they are" if self.size is None else f"{self.size[1]}x{self.size[0]}",
-                "masks": f"{', '.join(self.masks)}; seed {self.seed}",
+                "masks": f"{', '.join(self._masks)}; seed {self.seed}",
                 "made": f"{datetime.date.today()}, jax_inpaint {jax_inpaint.__version__}, "
                 f"jax {jax.__version__}, {device.device_kind} ({platform.machine()})",
                 "command": shlex.join(["jax-inpaint", *sys.argv[1:]]),

@@ -283,6 +283,15 @@ def test_files_that_changed_since_are_refused(name):
     check_refusal(evaluate(BOTH), "files: [0-9a-f]{16} -> [0-9a-f]{16}")
 
 
+def test_what_may_be_several_comes_behind_one_flag_or_more():
+    before = rows()
+    apart = "--masks folder:boxes --masks center --baselines mean-color --baselines telea"
+    assert evaluate(f"--data pictures {apart}", "made")[0] == 0
+    assert rows() == before
+    assert evaluate("--data pictures --masks center --baselines telea")[0] == 0
+    assert {name for _, name, _ in rows("out")} == {"center"}
+
+
 def test_a_part_that_is_damaged_is_named_and_made_anew():
     path = Path("made/parts/center/telea/000001.npz")
     path.write_bytes(path.read_bytes()[:-30])
