@@ -97,13 +97,13 @@ class Evaluate:
             )
             holes = self._holes(photographs)
             methods = self._methods(holes, photographs)
-            scorer, missing = load_scorer(self.features, self.batch_size)
+            scorer, missing, weights = load_scorer(self.features, self.batch_size)
             rank_by = self._rank_by(scorer)
             for title, reason in missing.items():
                 print(f"without {title}: {reason}")
             records = Records(
                 self.output,
-                self._common(photographs, scorer),
+                self._common(photographs, scorer, weights),
                 {h.name: h.identity for h in holes},
                 {m.name: m.identity for m in methods},
             )
@@ -165,7 +165,9 @@ class Evaluate:
             raise EvaluationError(f"--rank-by {rank_by}: its network's weights aren't there")
         return rank_by
 
-    def _common(self, photographs: Photographs, scorer: Scorer) -> dict[str, object]:
+    def _common(
+        self, photographs: Photographs, scorer: Scorer, weights: dict[str, str]
+    ) -> dict[str, object]:
         """What every record depends on."""
         return {
             "data": self.data,
@@ -175,6 +177,7 @@ class Evaluate:
             "split": self.split,
             "batch_size": self.batch_size,
             "figures": [*scorer.names, *([FEATURES] if scorer.has_features else [])],
+            "weights": weights,
         }
 
     def _report(

@@ -1,7 +1,6 @@
 """What fills holes: networks, what needs no training, and other programs."""
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from jaxtyping import Bool, UInt8
 
 from jax_inpaint.evaluation.baselines import BASELINES, BaselineName
 from jax_inpaint.evaluation.errors import EvaluationError
-from jax_inpaint.evaluation.records import files_digest
+from jax_inpaint.evaluation.records import content_digest, files_digest
 from jax_inpaint.images import SUFFIXES, Picture, read_picture
 from jax_inpaint.inference.inpainter import Inpainter, Task
 from jax_inpaint.inference.options import FillOptions
@@ -88,7 +87,7 @@ class Network:
         self._options = options
         self.together = self._inpainter.together
         self.identity: dict[str, object] = {
-            "weights": hashlib.sha256(weights_file(path).read_bytes()).hexdigest(),
+            "weights": content_digest(weights_file(path)),
             "options": dataclasses.asdict(options),
             "dtype": dtype,
         }
@@ -190,9 +189,9 @@ class Predictions:
         return pixels
 
 
-def name_and_path(text: str, default: str | None = None) -> tuple[str, Path]:
-    """``NAME=PATH``, or a path alone, whose name is its own or ``default``."""
+def name_and_path(text: str) -> tuple[str, Path]:
+    """``NAME=PATH``, or a path alone, whose name is its own."""
     name, equals, path = text.partition("=")
     if equals and os.sep not in name:
         return name, Path(path).expanduser()
-    return default or Path(text).name, Path(text).expanduser()
+    return Path(text).name, Path(text).expanduser()

@@ -119,6 +119,12 @@ def files_digest(folder: Path, names: Iterable[str]) -> str:
     return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()[:16]
 
 
+def content_digest(path: str | os.PathLike[str]) -> str:
+    """Sixteen hexadecimal digits of a file's content."""
+    with open(path, "rb") as file:  # noqa: PTH123 (of any kind of path)
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads(path.read_text())

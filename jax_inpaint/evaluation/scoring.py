@@ -13,6 +13,7 @@ from jaxtyping import Float
 from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import FeatureConfig, LpipsNetwork
 from jax_inpaint.evaluation.methods import Example, Pixels
+from jax_inpaint.evaluation.records import content_digest
 from jax_inpaint.features import inception_features, load_feature_params
 from jax_inpaint.images import from_uint8
 from jax_inpaint.metrics.figures import PICTURE_FIGURES, picture_figures
@@ -108,23 +109,19 @@ class Scorer:
         outputs: Sequence[Pixels],
         targets: Sequence[Pixels],
     ) -> Float[np.ndarray, " n"]:
-        """For networks that see the border: batches if all sizes are equal, else one by one.
+        """For networks that see the border: together if all sizes are equal, else one by one.
 
         NaN for pictures so small that nothing of them is left in a network's last layers.
         """
-        if any(min(picture.shape[:2]) < SMALLEST_LPIPS for picture in outputs):
-            if len(outputs) == 1:
-                return np.array([np.nan], np.float32)
-            pairs_apart = zip(outputs, targets, strict=True)
-            return np.concatenate([self._by_size(distance, [a], [b]) for a, b in pairs_apart])
-        if len({picture.shape for picture in outputs}) == 1:
-            pairs = (self._padded_batch(outputs), self._padded_batch(targets))
-            return np.asarray(distance(*pairs))[: len(outputs)]
-        pairs_one_by_one = zip(outputs, targets, strict=True)
-        return np.concatenate([np.asarray(distance(a[None], b[None])) for a, b in pairs_one_by_one])
-
-    def _padded_batch(self, pictures: Sequence[Pixels]) -> np.ndarray:
-        return np.stack([*pictures, *[pictures[0]] * (self._batch - len(pictures))])
+        if len({picture.shape for picture in outputs}) > 1:
+            pairs = zip(outputs, targets, strict=True)
+            return np.concatenate([self._by_size(distance, [a], [b]) for a, b in pairs])
+        if min(outputs[0].shape[:2]) < SMALLEST_LPIPS:
+            return np.full(len(outputs), np.nan, np.float32)
+        # One by itself isn't worth a whole batch.
+        more = self._batch - len(outputs) if len(outputs) > 1 else 0
+        batches = (np.stack([*pictures, *[pictures[0]] * more]) for pictures in (outputs, targets))
+        return np.asarray(distance(*batches))[: len(outputs)]
 
 
 def _lpips(
@@ -137,26 +134,32 @@ def _inception(params: Any, pictures: jax.Array, sizes: jax.Array) -> Float[jax.
     return inception_features(params, from_uint8(pictures), sizes)
 
 
-def load_scorer(config: FeatureConfig, batch: int) -> tuple[Scorer, dict[str, str]]:
+def load_scorer(config: FeatureConfig, batch: int) -> tuple[Scorer, dict[str, str], dict[str, str]]:
     """A scorer with the networks whose files are there.
 
     Returns:
-        The scorer; and why figures are missing, by title.
+        The scorer; why figures are missing, by title; and digests of the files, by field.
 
     Raises:
         TensorFileError: if a file is there but can't be used.
     """
     missing: dict[str, str] = {}
+    digests: dict[str, str] = {}
+
+    def there(title: str, *fields: str) -> list[str] | None:
+        """The files, if all are there."""
+        paths = [getattr(config, name) for name in fields]
+        if lost := [path for path in paths if not os.path.exists(path)]:  # noqa: PTH110
+            missing[title] = f"there is no {' and no '.join(lost)}"
+            return None
+        digests.update(zip(fields, map(content_digest, paths), strict=True))
+        return paths
+
     networks: dict[LpipsNetwork, Any] = {}
     for network in get_args(LpipsNetwork):
-        files = getattr(config, network), getattr(config, f"lpips_{network}")
-        if lost := [path for path in files if not os.path.exists(path)]:  # noqa: PTH110
-            missing[f"LPIPS ({network})"] = f"there is no {' and no '.join(lost)}"
-        else:
-            networks[network] = load_lpips(*files, network)
+        if files := there(f"LPIPS ({network})", network, f"lpips_{network}"):
+            networks[network] = load_lpips(files[0], files[1], network)
     inception = None
-    if os.path.exists(config.inception):  # noqa: PTH110
-        inception = load_feature_params("inception", config.inception)
-    else:
-        missing["FID, KID, P-IDS, U-IDS"] = f"there is no {config.inception}"
-    return Scorer(networks, inception, batch), missing
+    if files := there("FID, KID, P-IDS, U-IDS", "inception"):
+        inception = load_feature_params("inception", files[0])
+    return Scorer(networks, inception, batch), missing, digests

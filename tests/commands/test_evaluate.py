@@ -398,6 +398,11 @@ def test_a_network_is_compared_and_lpips_decides_where_its_files_are(folder):
     distances = [float(line["lpips_alexnet"]) for line in rows("out").values()]
     assert row["lpips_alexnet"]["value"] == pytest.approx(np.mean(distances[:2]), rel=1e-5)
     assert min(distances) > 0
+    shutil.copy(folder / "alexnet/heads.pth", folder / "alexnet/same.pth")
+    again = text.replace("heads.pth", "same.pth")
+    assert evaluate(f"{again} --weights ours=run.safetensors")[0] == 0
+    save_twin("alexnet", folder / "alexnet", seed=4)
+    check_refusal(evaluate(text), "weights lpips_alexnet: [0-9a-f]{16} -> [0-9a-f]{16}")
     assert "worst LPIPS (AlexNet)" in Path("out/report.md").read_text()
     assert "images/s" in Path("out/report.md").read_text()
 

@@ -177,8 +177,11 @@ def test_features_of_photographs_and_composites_and_what_is_made_of_them(tmp_pat
     monkeypatch.chdir(tmp_path)
     module = random_inception()
     torch.save(module.state_dict(), tmp_path / "inception.pth")
-    scorer, missing = load_scorer(FeatureConfig(inception=str(tmp_path / "inception.pth")), 4)
+    scorer, missing, digests = load_scorer(
+        FeatureConfig(inception=str(tmp_path / "inception.pth")), 4
+    )
     assert scorer.has_features
+    assert set(digests) == {"inception"}
     assert not any("FID" in title for title in missing)
     pictures = [photograph(size, i) for i, size in enumerate([(40, 64), (64, 48), (33, 33)])]
     real = scorer.features(pictures)
@@ -208,9 +211,10 @@ def test_networks_whose_files_are_not_there_are_named(alexnet, tmp_path, monkeyp
     config = FeatureConfig(
         alexnet=str(alexnet[0]), lpips_alexnet=str(alexnet[1]), lpips_vgg16=str(alexnet[1]), **none
     )
-    scorer, missing = load_scorer(config, 2)
+    scorer, missing, digests = load_scorer(config, 2)
     assert {name for name in scorer.names if "lpips" in name} == {"lpips_alexnet"}
     assert not scorer.has_features
+    assert set(digests) == {"alexnet", "lpips_alexnet"}
     assert missing["LPIPS (vgg16)"] == f"there is no {tmp_path / 'vgg16'}"
     assert "no weights/squeeze.pth" in missing["LPIPS (squeezenet)"]
     assert missing["FID, KID, P-IDS, U-IDS"] == f"there is no {tmp_path / 'inception'}"

@@ -21,10 +21,12 @@ TAPS = {
 }
 
 
-def save_twin(network: str, folder: Path) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+def save_twin(
+    network: str, folder: Path, seed: int = 3
+) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
     module = TorchvisionNetwork(network)
     randomize(module)
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed)
     heads = {
         f"lin{i}.model.1.weight": torch.rand(1, channels, 1, 1, generator=generator)
         for i, channels in enumerate(TAPS[network].values())
