@@ -31,7 +31,7 @@ from jax_inpaint.evaluation.summary import EVERYTHING, FIGURES, Summary
 from jax_inpaint.files import write_atomically
 from jax_inpaint.metrics.figures import PICTURE_FIGURES
 
-Records = Mapping[str, Mapping[str, Columns]]
+ByHoles = Mapping[str, Mapping[str, Columns]]  # and then by method
 
 # What tables and curves by share show, of those that there are.
 BY_SHARE = (
@@ -66,7 +66,7 @@ class About:
 
 
 def write_report(
-    folder: Path, evaluation: Evaluation, records: Records, summary: Summary, about: About
+    folder: Path, evaluation: Evaluation, records: ByHoles, summary: Summary, about: About
 ) -> None:
     """Writes report.md with its pictures, report.html, results.json and pictures.csv.
 
@@ -96,7 +96,7 @@ def write_report(
 
 
 def _blocks(
-    evaluation: Evaluation, records: Records, summary: Summary, about: About
+    evaluation: Evaluation, records: ByHoles, summary: Summary, about: About
 ) -> Iterator[Block]:
     methods = [method.name for method in evaluation.methods]
     yield Heading("Evaluation of inpainting", 1)
@@ -173,7 +173,7 @@ def _holes_title(holes: str) -> str:
     return "All holes" if holes == EVERYTHING else f"Holes: {holes}"
 
 
-def _pictures(evaluation: Evaluation, records: Records, rank_by: str) -> Iterator[Block]:
+def _pictures(evaluation: Evaluation, records: ByHoles, rank_by: str) -> Iterator[Block]:
     """A heading and a sheet for the best, median and worst picture of each method."""
     figure = FIGURES[rank_by]
     sets = {holes.name: holes for holes in evaluation.holes}
@@ -238,7 +238,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _csv(evaluation: Evaluation, records: Records) -> bytes:
+def _csv(evaluation: Evaluation, records: ByHoles) -> bytes:
     """A row for every picture, set of holes and method; figures without factors."""
     stems = dict(zip(evaluation.photographs.numbers, evaluation.photographs.stems, strict=True))
     file = io.StringIO()
