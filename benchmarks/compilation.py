@@ -15,7 +15,8 @@ from benchmarks.experiments import CONFIGS, Device, deepfillv2
 from benchmarks.measure import Figure, single
 from benchmarks.processes import measured_alone
 from jax_inpaint.config import load_config
-from jax_inpaint.training.parallel import device_mesh, sharded_step
+from jax_inpaint.training.mesh import device_mesh
+from jax_inpaint.training.parallel import sharded_step
 from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import describe_state
 

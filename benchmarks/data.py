@@ -26,7 +26,6 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         _write_photographs(Path(folder))
         for what, config in {
-            # First, for it reads ahead until a while after it is closed, and the folder will go.
             f"{FILES} JPEGs of 256x256": DataConfig(
                 source=f"folder:{folder}", min_area=1.0, threads=os.cpu_count() or 1
             ),

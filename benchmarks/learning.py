@@ -24,7 +24,8 @@ from jax_inpaint.config import Config, load_config
 from jax_inpaint.images import Picture, write_picture
 from jax_inpaint.losses.terms import DiscountedL1, RegionTerm
 from jax_inpaint.training.logs import picture_grid
-from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
+from jax_inpaint.training.mesh import device_mesh, place_state
+from jax_inpaint.training.parallel import parallel_step
 from jax_inpaint.training.stages import StagedBatches
 from jax_inpaint.training.state import init_state
 from jax_inpaint.training.validation import Validation
@@ -63,7 +64,7 @@ def run(name: str, config: Config, output: Path | None) -> Run:
     """Trains it and writes a picture of what it fills."""
     started = time.perf_counter()
     mesh = device_mesh()
-    state = replicate(init_state(config), mesh)
+    state = place_state(init_state(config), mesh)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.generator))
     step = parallel_step(config, mesh)
     batches = StagedBatches(config, 0)

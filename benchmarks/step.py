@@ -18,7 +18,8 @@ from benchmarks.experiments import (
 )
 from benchmarks.measure import OURS, Figure, compare
 from jax_inpaint.config import Config, load_config
-from jax_inpaint.training.parallel import device_mesh, parallel_step, replicate
+from jax_inpaint.training.mesh import device_mesh, place_state
+from jax_inpaint.training.parallel import parallel_step
 from jax_inpaint.training.state import init_state
 
 
@@ -36,7 +37,7 @@ def figures(device: Device, repeats: int, compiled: bool) -> Iterator[Figure]:
 def our_step(config: Config, batch: Any) -> Callable[[], Any]:
     """A call of our step with its batch in memory; every call trains on."""
     mesh = device_mesh()
-    state = replicate(init_state(config), mesh)
+    state = place_state(init_state(config), mesh)
     step = parallel_step(config, mesh)
 
     def call() -> Any:

@@ -5,10 +5,12 @@ LevelDB table: blocks of sorted names, each with a protocol buffer that says wha
 where ``snap-0.data-00000-of-00001`` has its bytes.
 """
 
+import itertools
 import math
+import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ from jax_inpaint.torch_files import TensorFileError
 
 _TABLE_MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER = 48
+
+# More than any network has: what a file may ask for is bounded before memory is taken.
+_MOST_TENSORS, _LONGEST_NAME, _MOST_AXES = 100_000, 1024, 64
+
 _TYPES: dict[int, Any] = {  # by number in TensorFlow's DataType; text and resources aren't read
     1: np.float32,
     2: np.float64,
@@ -47,24 +53,29 @@ def find_checkpoint(source: Path) -> Path | None:
         TensorFileError: if it's a checkpoint of TensorFlow's old format, the one that a folder
             names isn't there, or there are several.
     """
-    if source.is_dir():
+    if os.path.isdir(source):  # noqa: PTH112 (Path.is_dir and is_file may raise)
         latest = source / "checkpoint"
         named = re.match(r'model_checkpoint_path: *"(.+)"', _text(latest))
         if named:
-            prefix = source / Path(named[1]).name  # folders move; files in them stay together
-            found = find_checkpoint(prefix)
+            name = Path(named[1]).name  # folders move; files in them stay together
+            found = _find_by_name(source / name) if name else None
             if found is None:
-                raise TensorFileError(f"{latest} names {prefix.name}, but there is no {prefix}")
+                raise TensorFileError(f"{latest} names {named[1]}, but there is no {source / name}")
             return found
         indices = sorted(source.glob("*.index"))
         if len(indices) > 1:
             names = ", ".join(index.stem for index in indices[:5])
             raise TensorFileError(f"{source} holds several checkpoints ({names}, ...); name one")
         return indices[0].with_suffix("") if indices else None
+    return _find_by_name(source)
+
+
+def _find_by_name(source: Path) -> Path | None:
+    """The prefix of the checkpoint that a prefix or a file means."""
     prefix = source.with_name(re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", source.name))
-    if prefix.with_name(f"{prefix.name}.index").is_file():
+    if os.path.isfile(prefix.with_name(f"{prefix.name}.index")):  # noqa: PTH113
         return prefix
-    if source.is_file() and _ends_like_a_table(source):
+    if os.path.isfile(source) and _ends_like_a_table(source):  # noqa: PTH113
         raise TensorFileError(
             f"{source} is a checkpoint of TensorFlow's old format V1, which isn't read; in "
             "TensorFlow, restore it and save it with tf.compat.v1.train.Saver() as V2"
@@ -89,13 +100,23 @@ def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
         if header.get(2, 0):
             raise ValueError("it is from a big-endian machine")
         tensors = {}
+        unclaimed: dict[Path, int] = {}  # bytes of each file that belong to no tensor yet
         for key, message in table.items():
             if key.startswith(b"\0"):  # a slice; the tensor that it is of is refused
                 continue
             name, entry = key.decode(), dict(_fields(message))
-            if entry.get(1) in _TYPES:
-                shard = f"{prefix.name}.data-{entry.get(3, 0):05d}-of-{header.get(1, 0):05d}"
-                tensors[name] = _read_tensor(prefix.with_name(shard), name, entry)
+            if entry.get(1) not in _TYPES:
+                continue
+            if 7 in entry:
+                raise TensorFileError(f"{index}: {name} is stored in slices, which aren't read")
+            shard = prefix.with_name(
+                f"{prefix.name}.data-{_number(entry, 3):05d}-of-{_number(header, 1):05d}"
+            )
+            start, length, whole = _number(entry, 4), _number(entry, 5), shard.stat().st_size
+            unclaimed[shard] = unclaimed.get(shard, whole) - length
+            if unclaimed[shard] < 0 or start + length > whole:
+                raise TensorFileError(f"{shard} is damaged: it ends within {name}, or before it")
+            tensors[name] = _read_tensor(shard, name, entry)
         return tensors
     except TensorFileError:
         raise
@@ -114,20 +135,20 @@ def _ends_like_a_table(path: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(errors="replace") if path.is_file() else ""
+    return path.read_text(errors="replace") if os.path.isfile(path) else ""  # noqa: PTH113
 
 
 def _read_tensor(path: Path, name: str, entry: dict[int, Any]) -> np.ndarray:
-    if 7 in entry:
-        raise TensorFileError(f"{path}: {name} is stored in slices, which aren't read")
     # The shape is a message of dimensions, each a message with its size.
-    shape = [dict(_fields(size)).get(1, 0) for _, size in _fields(entry.get(2, b""))]
+    shape = [_number(dict(_fields(size)), 1) for _, size in _fields(entry.get(2, b""))]
     dtype = np.dtype(_TYPES[entry[1]])
+    if len(shape) > _MOST_AXES:
+        raise ValueError(f"{name} has {len(shape)} axes")
     with path.open("rb") as file:
-        file.seek(entry.get(4, 0))
-        data = file.read(entry.get(5, 0))
+        file.seek(_number(entry, 4))
+        data = file.read(_number(entry, 5))
     if len(data) != math.prod(shape) * dtype.itemsize:
-        raise TensorFileError(f"{path} is damaged: it ends within {name}, or before it")
+        raise ValueError(f"{name} has {len(data)} bytes, which aren't those of its shape {shape}")
     if _masked_checksum(data) != entry.get(6, 0):
         raise TensorFileError(f"{path} is damaged: the checksum of {name} isn't right")
     array = np.frombuffer(data, dtype).reshape(shape)
@@ -142,14 +163,19 @@ def _read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     position = 0
     for _ in range(2):  # the handle of a block without use here
         _, position = _varint(footer, position)
-    for _, handle in _read_block(data, footer, position):
-        yield from _read_block(data, handle, 0)
+    handles = [handle for _, handle in _read_block(data, footer, position)]
+    if sum(_place(handle, 0)[1] for handle in handles) > len(data):
+        raise ValueError("its parts overlap")
+    entries = itertools.chain.from_iterable(_read_block(data, handle, 0) for handle in handles)
+    for number, entry in enumerate(entries):
+        if number > _MOST_TENSORS:
+            raise ValueError(f"it lists more than {_MOST_TENSORS} tensors")
+        yield entry
 
 
 def _read_block(data: bytes, handle: bytes, position: int) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of the block that a handle points to; a key may begin as the one before."""
-    start, position = _varint(handle, position)
-    size, _ = _varint(handle, position)
+    start, size = _place(handle, position)
     block, kind = data[start : start + size], data[start + size : start + size + 1]
     (checksum,) = struct.unpack_from("<I", data, start + size + 1)
     if _masked_checksum(block + kind) != checksum:
@@ -163,9 +189,18 @@ def _read_block(data: bytes, handle: bytes, position: int) -> Iterator[tuple[byt
         unshared, position = _varint(block, position)
         length, position = _varint(block, position)
         value = position + unshared
+        if shared + unshared > _LONGEST_NAME:
+            raise ValueError(f"a name of {shared + unshared} bytes")
         key = key[:shared] + block[position:value]
         position = value + length
         yield key, block[value:position]
+
+
+def _place(handle: bytes, position: int) -> tuple[int, int]:
+    """Where a block begins, and its size."""
+    start, position = _varint(handle, position)
+    size, _ = _varint(handle, position)
+    return start, size
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
@@ -187,6 +222,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
         yield tag >> 3, value
 
 
+def _number(fields: Mapping[int, Any], field: int) -> int:
+    """A field that holds a number; 0 where it is left out."""
+    value = fields.get(field, 0)
+    if not isinstance(value, int):
+        raise ValueError(f"field {field} isn't a number")
+    return value
+
+
 def _varint(data: bytes, position: int) -> tuple[int, int]:
     """A number in groups of seven bits, and where it ends."""
     number = shift = 0
@@ -196,6 +239,8 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         position, shift = position + 1, shift + 7
         if byte < 128:
             return number, position
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
 
 
 def _checksum_table() -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors
 
 from jax_inpaint.errors import UserError
+from jax_inpaint.files import require_stored
 
 # What PyTorch calls the leaves of Flax's layers.
 TORCH_LEAVES = {
@@ -26,6 +27,9 @@ TORCH_LEAVES = {
     "mean": "running_mean",
     "var": "running_var",
 }
+
+
+_SHARED = 4  # tensors that may share their values, as tied weights do
 
 
 class TensorFileError(UserError):
@@ -108,8 +112,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return {name: _widen(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    # NumPy's own complaints about types it doesn't know (float8) come as they please.
-    except (safetensors.SafetensorError, OSError, TypeError, AttributeError) as error:
+    # NumPy's own complaints about types and shapes it doesn't know come as they please.
+    except (safetensors.SafetensorError, OSError, TypeError, AttributeError, ValueError) as error:
         raise TensorFileError(f"{path} can't be read as safetensors ({error})") from error
 
 
@@ -123,14 +127,17 @@ def _read_pickle(path: Path, skip_objects: bool) -> dict[Any, Any]:
         ) from None
     try:
         with ExitStack() as stack:
-            if skip_objects and zipfile.is_zipfile(path):
+            zipped = zipfile.is_zipfile(path)
+            if zipped:
+                require_stored(path)
+            if skip_objects and zipped:
                 names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
                 stand_ins: list[Any] = [(_stand_in(name), name) for name in names]
                 stack.enter_context(torch.serialization.safe_globals(stand_ins))
             content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__} instead of a dictionary")
-        return _plain(content)
+        return _plain(content, most_bytes=_SHARED * path.stat().st_size)
     # Damage surfaces as whatever the parser stumbles over.
     except Exception as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
@@ -162,19 +169,36 @@ def _stand_in(name: str) -> Any:
     return (lambda *_: {}) if name == "collections.defaultdict" else _Object
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _plain(item)
-            for key, item in value.items()
-            if not (_is_object(key) or _is_object(item))
-        }
-    if isinstance(value, list | tuple):
-        return type(value)(_plain(item) for item in value if not _is_object(item))
-    if hasattr(value, "detach"):
-        value = value.detach()
-        return (value.float() if value.is_floating_point() else value).numpy()
-    return value
+def _plain(content: Any, most_bytes: int) -> Any:
+    """Tensors as arrays, objects left out; what occurs in several places is converted once."""
+    done: dict[int, Any] = {}
+    claimed = 0
+
+    def plain(value: Any) -> Any:
+        if id(value) not in done:
+            done[id(value)] = convert(value)
+        return done[id(value)]
+
+    def convert(value: Any) -> Any:
+        nonlocal claimed
+        if isinstance(value, dict):
+            return {
+                key: plain(item)
+                for key, item in value.items()
+                if not (_is_object(key) or _is_object(item))
+            }
+        if isinstance(value, list | tuple):
+            return type(value)(plain(item) for item in value if not _is_object(item))
+        if hasattr(value, "detach"):
+            # Strides can make a huge tensor of one number.
+            claimed += value.numel() * value.element_size()
+            if claimed > most_bytes:
+                raise ValueError("its tensors claim to be far larger than the file")
+            value = value.detach()
+            return (value.float() if value.is_floating_point() else value).numpy()
+        return value
+
+    return plain(content)
 
 
 def _is_object(value: Any) -> bool:

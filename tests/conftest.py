@@ -7,7 +7,7 @@ what tests spend their time on.
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,21 +39,31 @@ def program_environment(tmp_path_factory) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
-def start_training(program_environment, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
-    """Starts ``python train.py`` on a tiny model with more arguments; returns the process."""
+def training_command(*arguments: str) -> list[str]:
+    """``python train.py`` on a tiny model, with more arguments."""
     tiny = (
         "--generator.width 4 --discriminator.width 4 --data.size 32 32 --train.batch-size 2 "
         "--train.validation-images 2 --train.log-every 1 --train.image-every 1000 "
         "--train.checkpoint-every 3 --train.steps 12"
     )
+    return [sys.executable, str(ROOT / "train.py"), *tiny.split(), *arguments]
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "train.py"), *tiny.split(), *arguments]
+
+@pytest.fixture(scope="session")
+def start_training(program_environment, tmp_path_factory) -> Callable[..., subprocess.Popen[str]]:
+    """Starts :func:`training_command`; returns the process.
+
+    ``devices`` is how many it sees; ``environment`` is added to its own.
+    """
+
+    def start(
+        *arguments: str, devices: int = 1, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        flags = f"{QUICK_COMPILE} --xla_force_host_platform_device_count={devices}"
         return subprocess.Popen(
-            command,
+            training_command(*arguments),
             cwd=tmp_path_factory.getbasetemp(),
-            env=program_environment,
+            env=program_environment | {"XLA_FLAGS": flags} | dict(environment or {}),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from jax_inpaint.config import (
     Config,
+    DataConfig,
     TrainConfig,
     differences,
     from_dict,
@@ -128,3 +130,81 @@ def test_differences_name_the_field_and_both_values():
 def test_unknown_fields_are_named():
     with pytest.raises(ValueError, match="heigth"):
         from_dict(TrainConfig, {"heigth": 3})
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "message"),
+    [
+        (TrainConfig, {"steps": "7"}, "steps is '7', not int"),
+        (TrainConfig, {"steps": True}, "steps is True, not int"),
+        (TrainConfig, {"steps": 7.0}, "steps is 7.0, not int"),
+        (TrainConfig, {"ema_decay": 10**400}, "ema_decay is 1000"),
+        (TrainConfig, {"parallel": 3}, "parallel is 3, not one of"),
+        (TrainConfig, {"stages": 3}, "stages is 3, not tuple"),
+        (TrainConfig, {"stages": [{"until": 3}]}, "Stage lacks its field size"),
+        (TrainConfig, {"seed": 2**32}, "train.seed must be from 0 to 4294967295"),
+        (TrainConfig, {"steps": 2**31}, "train.steps must be < 2"),
+        (DataConfig, {"size": [64]}, "size is [64], not tuple"),
+        (Config, {}, "Config lacks its field generator"),
+        (Config, {"generator": {}}, "Config lacks its field"),
+    ],
+)
+def test_values_of_other_types_than_the_fields_are_named(cls, values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_dict(cls, values, KINDS)
+
+
+@pytest.mark.parametrize(
+    ("generator", "message"),
+    [
+        ({}, "generator doesn't say of which kind it is"),
+        ({"architecture": "sn_patchgan"}, "there is no architecture 'sn_patchgan'"),
+        ({"architecture": ["lama"]}, "there is no architecture"),
+        ([], "generator is [], not GeneratorConfig"),
+        (None, "generator is None, not GeneratorConfig"),
+    ],
+)
+def test_a_section_of_another_kind_is_named(generator, message):
+    values = {**to_dict(load_config(QUICKSTART)), "generator": generator}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_dict(Config, values, KINDS)
+
+
+def test_whole_numbers_do_for_floating_ones():
+    assert from_dict(TrainConfig, {"initial_gain": 2}) == TrainConfig(initial_gain=2.0)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.__name__)
+def test_networks_are_neither_too_wide_nor_too_deep(kind):
+    for name in {
+        "width",
+        "blocks",
+        "levels",
+        "layers",
+        "scales",
+        "hidden",
+    } & kind.__annotations__.keys():
+        for value in (-1, 10**12):
+            with pytest.raises(ValueError, match=f"{name} must be from . to "):
+                kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("config =", "SyntaxError: invalid syntax"),
+        ("\n\nconfig = nothing", "line 3: NameError: name 'nothing'"),
+        (
+            "from jax_inpaint.config import *\nTrainConfig(steps=0)",
+            "line 2: ValueError: train.steps",
+        ),
+        ("\0", "source code string cannot contain null bytes|null byte"),
+    ],
+)
+def test_a_config_file_that_fails_is_one_line(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match=rf"error: --config .*broken\.py.*({message})"):
+        parse("--config", str(path))
+    with pytest.raises(SystemExit, match="there is no such file"):
+        parse("--config", "x" * 1000)

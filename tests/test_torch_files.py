@@ -1,6 +1,9 @@
+import json
 import os
 import pickle
+import struct
 import sys
+import zipfile
 from collections import OrderedDict, defaultdict
 from pathlib import Path
 
@@ -165,3 +168,51 @@ def test_wrong_tensors_are_named():
         "x.pth doesn't hold the tensors it should: a: (2, 3) instead of (3, 2), "
         "b: (1,) instead of nothing, c: missing instead of ()"
     )
+
+
+def test_what_is_named_many_times_is_converted_once(tmp_path):
+    """Lists in lists in lists, each twice, would be a million of millions."""
+    nested = [torch.ones(1)]
+    for _ in range(40):
+        nested = [nested, nested]
+    read = read_checkpoint(save({"a": nested}, tmp_path / "a.pth"))["a"]
+    for _ in range(40):
+        assert read[0] is read[1]
+        read = read[0]
+    np.testing.assert_array_equal(read[0], [1])
+
+
+def test_tied_weights_are_read(tmp_path):
+    tensor = torch.arange(1000.0)
+    tensors = read_tensors(save({"a": tensor, "b": tensor, "c": tensor[:]}, tmp_path / "a.pth"))
+    for name in "abc":
+        np.testing.assert_array_equal(tensors[name], np.arange(1000))
+
+
+def test_tensors_that_claim_more_than_the_file_holds_are_refused(tmp_path):
+    one = torch.ones(1, dtype=torch.float16)
+    path = save({"a": one.expand(10**12)}, tmp_path / "strided.pth")
+    with pytest.raises(TensorFileError, match=r"strided.pth .*far larger than the file"):
+        read_tensors(path)
+
+
+def test_a_zip_bomb_is_refused(tmp_path):
+    whole, bomb = save({"a": torch.zeros(10**7)}, tmp_path / "whole.pth"), tmp_path / "bomb.pth"
+    with (
+        zipfile.ZipFile(whole) as source,
+        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(TensorFileError, match=r"a zip file of \d+ bytes claims to hold 40\d+"):
+        read_tensors(bomb)
+
+
+@pytest.mark.parametrize("shape", [[1] * 100, [0, 2**62, 2**62]])
+def test_shapes_that_no_array_has_are_refused(tmp_path, shape):
+    size = 0 if 0 in shape else 4
+    header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    with pytest.raises(TensorFileError, match=r"a\.safetensors can't be read as safetensors"):
+        read_tensors(path)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import jax_inpaint
 from jax_inpaint.commands.fill import quiet_decoders
-from jax_inpaint.config import FeatureConfig, PictureFigure
+from jax_inpaint.config import FeatureConfig, PictureFigure, check_seed
 from jax_inpaint.evaluation.baselines import BaselineName
 from jax_inpaint.evaluation.errors import EvaluationError
 from jax_inpaint.evaluation.holes import Holes, parse_holes
@@ -85,6 +85,7 @@ class Evaluate:
         """Evaluates, or goes on; returns the exit status."""
         if self.batch_size < 1 or self.draws < 1:
             raise EvaluationError("--batch-size and --draws must be >= 1")
+        check_seed("--seed", self.seed)
         if self.size is not None and min(self.size) < 8:
             raise EvaluationError(f"--size must be 8 pixels or more, got {self.size}")
         with quiet_decoders() as messages:

@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from jax_inpaint.config import DrawnKind, MaskConfig
+from jax_inpaint.config import DrawnKind, MaskConfig, check_seed
 from jax_inpaint.images import (
     ImageFileError,
     MaskOptions,
@@ -91,6 +91,7 @@ class Fill:
         """Fills; returns the exit status."""
         if not 1 <= self.quality <= 100:
             raise ImageFileError(f"--quality must be from 1 to 100, got {self.quality}")
+        check_seed("--seed", self.seed)
         if self._drawn_kind is not None and self._drawn_kind not in get_args(DrawnKind):
             raise FillError(f"{self.mask}: known kinds are {', '.join(get_args(DrawnKind))}")
         with quiet_decoders() as messages:

@@ -10,7 +10,7 @@ import tyro
 from jaxtyping import Bool
 from tqdm import tqdm
 
-from jax_inpaint.config import ConfigError, DrawnKind, MaskConfig, load_config
+from jax_inpaint.config import ConfigError, DrawnKind, MaskConfig, check_seed, load_config
 from jax_inpaint.data.mask_files import MaskFiles, training_mask
 from jax_inpaint.evaluation.holes import DrawnHoles
 from jax_inpaint.evaluation.pictures import Photographs
@@ -116,6 +116,7 @@ class Masks:
     def _settings(self) -> tuple[MaskConfig, tuple[int, int]]:
         if self.count is not None and self.count < 1:
             raise ConfigError(f"--count must be >= 1, got {self.count}")
+        check_seed("--seed", self.seed)
         if self.size is not None and min(self.size) < 8:
             raise ConfigError(f"--size must be 8 pixels or more, got {self.size}")
         masks, size = MaskConfig(), (256, 256)

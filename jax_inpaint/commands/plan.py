@@ -52,10 +52,7 @@ class Plan:
             if value is not None and value < least:
                 option = name.replace("_", "-")
                 raise ConfigError(f"--{option} must be >= {least}, got {value}")
-        try:
-            return load_config(self.config)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        return load_config(self.config)
 
     def _lines(self, config: Config, topology: Topology) -> Iterator[str]:
         mesh, chip = described_mesh(topology), topology.chip

@@ -21,14 +21,27 @@ from jax_inpaint.config.serialization import differences, from_dict, to_dict
 from jax_inpaint.config.sketch import SketchConfig
 from jax_inpaint.config.training import (
     LpipsNetwork,
+    MeshConfig,
     OptimizerConfig,
     PictureFigure,
     Stage,
     TrainConfig,
 )
-from jax_inpaint.config.values import ConfigError, Dtype, Size, SpectralGradient, require
+from jax_inpaint.config.values import (
+    DEEPEST,
+    WIDEST,
+    ConfigError,
+    Dtype,
+    Size,
+    SpectralGradient,
+    check_seed,
+    require,
+    require_counts,
+)
 
 __all__ = [
+    "DEEPEST",
+    "WIDEST",
     "AdversarialLoss",
     "Config",
     "ConfigError",
@@ -42,6 +55,7 @@ __all__ = [
     "GeneratorConfig",
     "LpipsNetwork",
     "MaskConfig",
+    "MeshConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
     "Phase",
@@ -52,10 +66,12 @@ __all__ = [
     "Stage",
     "Term",
     "TrainConfig",
+    "check_seed",
     "differences",
     "from_dict",
     "load_config",
     "parse_command_line",
     "require",
+    "require_counts",
     "to_dict",
 ]

@@ -1,26 +1,39 @@
 """Configurations from files and command lines."""
 
 import argparse
+import os
 import runpy
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
 
 from jax_inpaint.config.experiment import Config
+from jax_inpaint.config.values import ConfigError
 
 
 def load_config(path: str | Path) -> Config:
-    """The ``config`` that a Python file such as those in configs/ defines.
+    """The ``config`` that a Python file such as those in configs/ defines. The file is run.
 
     Raises:
-        ValueError: if there is no such file, or it defines no :class:`Config` of that name.
+        ConfigError: if there is no such file, it fails, or it defines no :class:`Config` of that
+            name.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"--config {path}: there is no such file")
-    config = runpy.run_path(str(path)).get("config")
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file may raise)
+        raise ConfigError(f"--config {path}: there is no such file")
+    try:
+        config = runpy.run_path(str(path)).get("config")
+    except Exception as error:  # of any kind, as the file's own code has it
+        lines = [
+            f", line {frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == str(path)
+        ]
+        where = lines[-1] if lines else ""
+        raise ConfigError(f"--config {path}{where}: {type(error).__name__}: {error}") from error
     if not isinstance(config, Config):
-        raise ValueError(f"--config {path}: the file must define `config = Config(...)`")
+        raise ConfigError(f"--config {path}: the file must define `config = Config(...)`")
     return config
 
 

@@ -27,6 +27,8 @@ class DataConfig:
     blur: float = 0.0  # share of images that are blurred
     blur_sigma: tuple[float, float] = (0.1, 2.0)  # least and most of their blur, pixels
     smallest_side: int = 32  # images with a shorter side are skipped, pixels
+    bad_percent: float = 1.0  # most unreadable images (or masks) before the run stops, per cent
+    timeout: float = 300.0  # seconds that reading one image may take before the run stops
     threads: int = 4  # threads that read and decode, per process (or per worker)
     workers: int = 0  # worker processes; 0: threads of the main process suffice
 
@@ -54,5 +56,7 @@ class DataConfig:
         require(
             0 < least <= most < math.inf, "data.blur_sigma", self.blur_sigma, "0 < least <= most"
         )
+        require(0 <= self.bad_percent <= 100, "data.bad_percent", self.bad_percent, "in [0, 100]")
+        require(0 < self.timeout < math.inf, "data.timeout", self.timeout, "> 0, finite")
         require(self.threads >= 1, "data.threads", self.threads, ">= 1")
         require(self.workers >= 0, "data.workers", self.workers, ">= 0")

@@ -7,7 +7,7 @@ from jax_inpaint.config.masks import MaskConfig
 from jax_inpaint.config.networks import DiscriminatorConfig, GeneratorConfig
 from jax_inpaint.config.objective import FeatureConfig, ObjectiveConfig
 from jax_inpaint.config.sketch import SketchConfig
-from jax_inpaint.config.training import OptimizerConfig, Stage, TrainConfig
+from jax_inpaint.config.training import MeshConfig, OptimizerConfig, Stage, TrainConfig
 from jax_inpaint.config.values import require
 
 
@@ -26,6 +26,7 @@ class Config:
     generator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     discriminator_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
 
     def __post_init__(self) -> None:
         freezes = any(phase.freeze_encoder_norm for phase in self.objective.phases)

@@ -30,7 +30,7 @@ DrawnKind = Literal[
 class MaskConfig:
     """Random holes. Sizes in pixels are those of an image with sides of ``reference_size``."""
 
-    kind: DrawnKind | Literal["mixture", "folder"] = "union"  # what the holes look like
+    kind: Literal[DrawnKind, "mixture", "folder"] = "union"  # what the holes look like
     mixture: tuple[tuple[DrawnKind, float], ...] = ()  # kinds and weights, for kind mixture
     folder: str = ""  # pictures whose bright parts are holes, for kind folder
     coverage: tuple[float, float] = (0.0, 1.0)  # least and most of the image; not of a folder's

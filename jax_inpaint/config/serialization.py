@@ -1,6 +1,8 @@
 """Configurations as dictionaries for JSON, and back."""
 
 import dataclasses
+import inspect
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -29,34 +31,58 @@ def from_dict(
 
     Args:
         cls: its class.
-        values: from :func:`to_dict`, perhaps through JSON.
+        values: from :func:`to_dict`, perhaps through JSON that anybody may have changed.
         kinds: classes of named networks and terms that occur in it.
 
     Raises:
-        ValueError: for a field that ``cls`` doesn't have, or a name that isn't in ``kinds``.
+        ValueError: for a field that ``cls`` doesn't have, that is missing or isn't of its type, for
+            a name that isn't in ``kinds``, and for what the classes refuse.
     """
-    types = typing.get_type_hints(cls)
-    fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - fields)
+    hints = typing.get_type_hints(cls)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    unknown = sorted(set(values) - {f.name for f in fields})
     if unknown:
         raise ValueError(f"{cls.__name__} has no field {', '.join(unknown)}")
+    for f in fields:
+        if f.default is f.default_factory is dataclasses.MISSING and f.name not in values:
+            raise ValueError(f"{cls.__name__} lacks its field {f.name}")
+    return cls(
+        **{name: _revive(name, hints[name], value, kinds or {}) for name, value in values.items()}
+    )
 
-    def revive(kind: Any, value: Any) -> Any:
-        if isinstance(value, list):
-            inner = typing.get_args(kind)[:1] or (None,)
-            return tuple(revive(inner[0], element) for element in value)
-        if not isinstance(value, Mapping):
-            return value
-        rest = dict(value)
-        for label in _LABELS:
-            if label in rest:
-                name = rest.pop(label)
-                if name not in (kinds or {}):
-                    raise ValueError(f"there is no {label} {name!r}")
-                kind = (kinds or {})[name]
-        return from_dict(kind, rest, kinds)
 
-    return cls(**{name: revive(types[name], value) for name, value in values.items()})
+def _revive(name: str, hint: Any, value: Any, kinds: Mapping[str, type]) -> Any:
+    """A field's value out of JSON, checked against the field's type."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType:  # of one type and None
+        return None if value is None else _revive(name, inner[0], value, kinds)
+    if origin is tuple and isinstance(value, list):
+        each = inner[:1] * len(value) if inner[-1] is ... else inner
+        if len(each) == len(value):
+            return tuple(_revive(name, *pair, kinds) for pair in zip(each, value, strict=True))
+    if origin is typing.Literal and any(value == c and type(value) is type(c) for c in inner):
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return _revive_section(name, hint, dict(value), kinds)
+    if hint is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if type(value) is hint:
+        return value
+    wanted = f"one of {inner}" if origin is typing.Literal else getattr(hint, "__name__", hint)
+    raise ValueError(f"{name} is {value!r}, not {wanted}")
+
+
+def _revive_section(name: str, cls: Any, values: dict[str, Any], kinds: Mapping[str, type]) -> Any:
+    for label in _LABELS:
+        if label in values:
+            chosen = values.pop(label)
+            kind = kinds.get(chosen) if isinstance(chosen, str) else None
+            if kind is None or not issubclass(kind, cls):
+                raise ValueError(f"there is no {label} {chosen!r}")
+            cls = kind
+    if inspect.isabstract(cls):
+        raise ValueError(f"{name} doesn't say of which kind it is")
+    return from_dict(cls, values, kinds)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:

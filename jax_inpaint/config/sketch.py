@@ -1,5 +1,6 @@
 """Section sketch."""
 
+import math
 from dataclasses import dataclass
 
 from jax_inpaint.config.values import require
@@ -15,7 +16,7 @@ class SketchConfig:
     left_out: float = 0.0  # share of images without a sketch, so that filling without one is learnt
 
     def __post_init__(self) -> None:
-        require(self.sigma > 0, "sketch.sigma", self.sigma, "positive")
+        require(0 < self.sigma < math.inf, "sketch.sigma", self.sigma, "positive, finite")
         levels = (self.low, self.high)
         require(0 < self.low <= self.high, "sketch.low and sketch.high", levels, "0 < low <= high")
         require(0 <= self.left_out <= 1, "sketch.left_out", self.left_out, "in [0, 1]")

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from jax_inpaint.config.values import Size, require
+from jax_inpaint.config.values import Size, check_seed, require
 
 LpipsNetwork = Literal["squeezenet", "vgg16", "alexnet"]
 
@@ -50,6 +50,18 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class MeshConfig:
+    """How devices share the work; those left over by these two share a batch's images."""
+
+    fsdp: int = 1  # devices that share parameters and optimiser state, for large models
+    spatial: int = 1  # devices that share the rows of each image, for large images
+
+    def __post_init__(self) -> None:
+        require(self.fsdp >= 1, "mesh.fsdp", self.fsdp, ">= 1")
+        require(self.spatial >= 1, "mesh.spatial", self.spatial, ">= 1")
+
+
+@dataclass(frozen=True)
 class Stage:
     """A stretch of progressive training at another size, usually smaller."""
 
@@ -72,21 +84,29 @@ class TrainConfig:
     seed: int = 0  # everything random is a function of (seed, step, purpose)
     initial_gain: float = 1.0  # initial kernels of the generator over Glorot's; 1 is official
     ema_decay: float = 0.999  # of the averaged generator that validates and is released
+    accumulate: int = 1  # parts of a batch that are computed one after the other, to save memory
+    steps_per_call: int = 1  # steps that accelerators do without the host; CPUs do one at a time
+    remat: bool = False  # layers compute what gradients need a second time, to save memory
     parallel: Literal["jit", "shard_map", "pmap"] = "jit"  # how the step spreads over devices
     log_every: int = 50  # steps between lines of metrics.jsonl and TensorBoard points
     image_every: int = 1000  # steps between picture grids
     checkpoint_every: int = 2000  # steps between validations, each followed by a checkpoint
     keep: int = 3  # latest checkpoints kept, besides the best one
     explain: bool = False  # show gates and attention in TensorBoard beside the picture grids
+    skip_not_finite: int = 0  # steps in a row that are left out, at most, where a loss isn't finite
     validation_images: int = 64  # held-out images, each with one fixed mask
     lpips: tuple[LpipsNetwork, ...] = ()  # also validate with LPIPS on these; see features
     best_by: PictureFigure = "hole_l1"  # decides which checkpoint is the best
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "image_every", "checkpoint_every", "keep"):
+        counts = ("steps", "batch_size", "accumulate", "steps_per_call", "log_every", "image_every")
+        for name in (*counts, "checkpoint_every", "keep", "validation_images"):
             require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), ">= 1")
+        require(self.skip_not_finite >= 0, "train.skip_not_finite", self.skip_not_finite, ">= 0")
+        require(self.steps < 2**31, "train.steps", self.steps, "< 2**31, which a counter holds")
+        check_seed("train.seed", self.seed)
         require(
-            self.validation_images >= 1, "train.validation_images", self.validation_images, ">= 1"
+            0 < self.initial_gain < math.inf, "train.initial_gain", self.initial_gain, "> 0, finite"
         )
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
         missing = self.best_by.startswith("lpips_") and self.best_by[6:] not in self.lpips

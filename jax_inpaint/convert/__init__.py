@@ -107,4 +107,8 @@ def _convert_foreign(source: Path, color_order: ColorOrder | None) -> Converted:
 def _generator_tensors(checkpoint: Mapping[Any, Any]) -> Tensors:
     inner = [checkpoint[key] for key in _GENERATOR_KEYS if key in checkpoint]
     tensors = next((value for value in inner if isinstance(value, Mapping)), checkpoint)
-    return {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
+    return {
+        name: value
+        for name, value in tensors.items()
+        if isinstance(name, str) and isinstance(value, np.ndarray)
+    }

@@ -10,6 +10,8 @@ from flax import traverse_util
 from jax_inpaint.config import from_dict
 from jax_inpaint.convert.kinds import Converted, ConvertError
 from jax_inpaint.models import GENERATORS
+from jax_inpaint.training.manifest import DamagedError, verify
+from jax_inpaint.training.workdir import saved_steps
 from jax_inpaint.weights import variable_shapes
 
 
@@ -24,20 +26,19 @@ def convert_workdir(workdir: Path, step: int | None = None) -> Converted:
         ConvertError: if no checkpoint is saved there, not the one of that step, or it can't be
             read.
     """
-    folder = (workdir / "checkpoints").absolute()
-    with ocp.CheckpointManager(
-        folder, options=ocp.CheckpointManagerOptions(create=False)
-    ) as manager:
-        steps = sorted(manager.all_steps())
-        if not steps:
-            raise ConvertError(f"{workdir} holds no complete checkpoint yet")
-        step = steps[-1] if step is None else step
-        if step not in steps:
-            saved = ", ".join(map(str, steps))
-            raise ConvertError(f"{workdir} holds no checkpoint of step {step}; steps {saved} are")
-        try:
+    steps = saved_steps(workdir)
+    if not steps:
+        raise ConvertError(f"{workdir} holds no complete checkpoint yet")
+    saved = ", ".join(map(str, steps))
+    step = steps[-1] if step is None else step
+    if step not in steps:
+        raise ConvertError(f"{workdir} holds no checkpoint of step {step}; steps {saved} are")
+    folder = (workdir / "checkpoints" / str(step)).absolute()
+    try:
+        verify(folder)
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as reader:
             args = ocp.args.Composite(config=ocp.args.JsonRestore())
-            experiment = manager.restore(step, args=args)["config"]
+            experiment = reader.restore(folder, args=args)["config"]
             values, (height, width) = dict(experiment["generator"]), experiment["data"]["size"]
             config = from_dict(GENERATORS[values.pop("architecture")], values)
             template = {
@@ -58,11 +59,13 @@ def convert_workdir(workdir: Path, step: int | None = None) -> Converted:
                 ),
                 partial_restore=True,
             )
-            restored = manager.restore(step, args=ocp.args.Composite(state=state))
-        # Damage surfaces as whatever the storage stumbles over.
-        except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ConvertError(f"{folder / str(step)} can't be read ({reason[0]})") from error
+            restored = reader.restore(folder, args=ocp.args.Composite(state=state))
+    except DamagedError as error:
+        raise ConvertError(f"{error}; checkpoints are saved of steps {saved} (--step)") from error
+    # A run that goes on may delete what is being read, and Orbax raises whatever it stumbles over.
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConvertError(f"{folder} can't be read ({reason[0]})") from error
     return Converted(
         f"a training run at step {step}", config, restored["state"]["ema"], (height, width)
     )

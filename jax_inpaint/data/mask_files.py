@@ -12,7 +12,8 @@ class MaskFiles:
     """All pictures below a folder as masks, in the order of their paths.
 
     ``masks[i]`` is bool (H, W), True (hole) where the picture is brighter than mid-grey, so that
-    the noise of a JPEG isn't hole; it raises ImageFileError if the picture can't be read.
+    the noise of a JPEG isn't hole; it raises ImageFileError if the picture can't be read. In
+    training another one stands in (:class:`~jax_inpaint.data.sources.ReadableImages`).
 
     Args:
         folder: where to look; subfolders are searched too.

@@ -59,6 +59,12 @@ class Photographs(tfds.core.GeneratorBasedBuilder):
             yield name, {"image": folder / name, "name": name}
 
 
+def home_of_photographs(directory: str = "") -> Path:
+    """Where the prepared data set is kept; the argument is as for :func:`prepared_photographs`."""
+    parent = Path(directory or platformdirs.user_cache_path("jax_inpaint")).expanduser()
+    return parent / Photographs.name
+
+
 def prepared_photographs(directory: str = "") -> tfds.core.DatasetBuilder:
     """The prepared data set; prepares it first where that hasn't been done.
 
@@ -68,8 +74,8 @@ def prepared_photographs(directory: str = "") -> tfds.core.DatasetBuilder:
     Raises:
         OSError: if it can't be written there.
     """
-    home = Path(directory or platformdirs.user_cache_path("jax_inpaint")).expanduser()
-    finished = home / Photographs.name / str(Photographs.VERSION)
+    finished = home_of_photographs(directory) / str(Photographs.VERSION)
+    home = finished.parent.parent
     if not finished.is_dir():
         # Prepared aside, moved in one step: a killed or simultaneous run leaves nothing half done.
         home.mkdir(parents=True, exist_ok=True)

@@ -3,28 +3,31 @@
 import hashlib
 import logging
 import os
+import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, MutableSequence, Sequence
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 
 from jax_inpaint.config import DataConfig
-from jax_inpaint.errors import UserError
-from jax_inpaint.images import SUFFIXES, ImageFileError, read_picture
+from jax_inpaint.data.errors import DataError
+from jax_inpaint.data.read_ahead import read_within, reading
+from jax_inpaint.images import SUFFIXES, ImageFileError, decode_picture, read_picture
 
 Split = Literal["train", "validation"]
+
+MOST_IN_A_ROW = 100  # unreadable pictures after which it isn't the pictures' fault
+
+_UNREADABLE, _TOO_SMALL = 1, 2
 
 logger = logging.getLogger(__name__)
 
 # Not a member of ReadableImages, which worker processes receive pickled.
 _skipping = threading.Lock()
-
-
-class DataError(UserError):
-    """A data source that can't be used; the message says why and what to do."""
 
 
 @runtime_checkable
@@ -34,11 +37,11 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """The photograph, uint8 (H, W, 3). Raises ImageFileError if it can't be read."""
+        """The photograph, uint8 (H, W, 3). Raises ImageFileError, which names it, if it can't."""
         ...
 
     def name(self, index: int) -> str:
-        """What to call the photograph in a message."""
+        """What to call the photograph in a message, below the name of the source."""
         ...
 
 
@@ -46,11 +49,17 @@ def open_source(config: DataConfig, split: Split) -> "ReadableImages":
     """The photographs of one side of the split that ``config`` describes.
 
     Raises:
-        DataError: if the source is unknown, missing, not prepared or empty.
+        DataError: if the source is unknown, missing, not prepared or empty, or can't be listed in
+            ``config.timeout``.
     """
     text = config.source
     if split == "validation" and config.validation_source:
         text = config.validation_source
+    source = read_within(config.timeout, text, lambda: _open_source(config, split, text))
+    return ReadableImages(source, text, config.bad_percent, config.smallest_side)
+
+
+def _open_source(config: DataConfig, split: Split, text: str) -> ImageSource:
     kind, _, rest = text.partition(":")
     if kind == "photographs" and not rest:
         source = _photographs(config.directory, split)
@@ -67,21 +76,39 @@ def open_source(config: DataConfig, split: Split) -> "ReadableImages":
         )
     if len(source) == 0:
         raise DataError(f"data source '{text}' has no images in its {split} split")
-    return ReadableImages(source, config.smallest_side)
+    return source
 
 
 class ReadableImages:
-    """A source that stands the next photograph in for one that is broken or too small.
+    """A source that stands the next picture in for one that is broken or too small.
 
     Which one is a function of the index alone, so the stream of a run doesn't depend on who read
-    what before. Every skipped photograph is named once, with the count so far, in a warning (by
-    each worker process that meets it).
+    what before. Every skipped picture is named once, with the count so far, in a warning.
+
+    Args:
+        source: photographs, or masks.
+        name: of the source, for messages.
+        bad_percent: most unreadable pictures, per cent of all; one is always allowed. What is too
+            small doesn't count: that is a choice.
+        smallest_side: pictures with a shorter one are skipped, pixels.
+
+    Raises:
+        DataError: from ``[index]`` if more are unreadable, :data:`MOST_IN_A_ROW` in a row are, or
+            none can be used.
     """
 
-    def __init__(self, source: ImageSource, smallest_side: int):
+    def __init__(self, source: ImageSource, name: str, bad_percent: float, smallest_side: int = 1):
         self.source = source
+        self.name = name
+        self.bad_percent = bad_percent
         self.smallest_side = smallest_side
-        self.skipped: set[int] = set()
+        self._marks: MutableSequence[int] = bytearray(len(source))
+        self._in_a_row = 0
+        self._latest: deque[str] = deque(maxlen=3)
+
+    def count_together(self) -> None:
+        """Makes worker processes that receive it when they are started count as one."""
+        self._marks = RawArray("B", bytes(self._marks))
 
     def __len__(self) -> int:
         return len(self.source)
@@ -91,37 +118,60 @@ class ReadableImages:
             raise IndexError(f"image {index} of {len(self)}")
         for candidate in range(index, index + len(self)):
             candidate %= len(self)
+            name = f"{self.source.name(candidate)} of {self.name}"
             try:
-                image = self.source[candidate]
+                with reading(name):
+                    image = self.source[candidate]
             except ImageFileError as error:
-                self._skip(candidate, str(error))
+                self._give_up_on(candidate, " ".join(str(error).split()))
                 continue
+            self._in_a_row = 0
             height, width = image.shape[:2]
             if min(height, width) >= self.smallest_side:
                 return image
-            self._skip(
-                candidate,
-                f"it is {width}x{height}, a side is shorter than data.smallest_side "
-                f"{self.smallest_side}",
-            )
-        raise DataError(f"none of the {len(self)} images can be used; see the warnings above")
-
-    def _skip(self, index: int, reason: str) -> None:
-        with _skipping:
-            if index not in self.skipped:
-                self.skipped.add(index)
-                logger.warning(
-                    "skipping %s: %s (%d skipped)",
-                    self.source.name(index),
-                    reason,
-                    len(self.skipped),
+            with _skipping:
+                self._skip(
+                    candidate,
+                    _TOO_SMALL,
+                    f"{name}: it is {width}x{height}, a side is shorter than data.smallest_side "
+                    f"{self.smallest_side}",
                 )
+        raise DataError(
+            f"{self.name}: none of the {len(self)} pictures can be used; see the warnings above"
+        )
+
+    def _give_up_on(self, index: int, reason: str) -> None:
+        """Raises DataError if it is one too many."""
+        with _skipping:
+            self._in_a_row += 1
+            self._latest.append(reason)
+            self._skip(index, _UNREADABLE, reason)
+            unreadable = bytes(self._marks).count(_UNREADABLE)
+            in_a_row, latest = self._in_a_row, "; ".join(self._latest)
+        if unreadable > max(1, self.bad_percent / 100 * len(self)):
+            raise DataError(
+                f"{self.name}: {unreadable} of {len(self)} pictures can't be read, more than "
+                f"data.bad_percent {self.bad_percent:g} allows, the last ones: {latest}. Have a "
+                "look at the disk, remove them, or raise data.bad_percent"
+            )
+        if in_a_row >= MOST_IN_A_ROW:
+            raise DataError(
+                f"{self.name}: {in_a_row} pictures in a row can't be read, the last ones: "
+                f"{latest}. Is the disk, or the network, that they are on still there?"
+            )
+
+    def _skip(self, index: int, mark: int, message: str) -> None:
+        if not self._marks[index]:
+            self._marks[index] = mark
+            skipped = len(self) - bytes(self._marks).count(0)
+            logger.warning("skipping %s (%d skipped)", message, skipped)
 
 
 class FolderSource:
     """All pictures below a folder, in the order of their paths.
 
-    Hidden files and folders (such as macOS's ``._photo.jpg`` or ``.cache``) are left out.
+    Hidden files and folders (such as macOS's ``._photo.jpg`` or ``.cache``) are left out; so are
+    pipes and devices, on which one could wait for ever.
 
     Args:
         folder: where to look; subfolders are searched too, and links to folders.
@@ -167,17 +217,37 @@ class FolderSource:
         return self.files[index]
 
 
-def _pictures(root: Path) -> Iterator[Path]:
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = (name for name in subfolders if not name.startswith("."))
-        for name in files:
-            path = Path(folder, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield path
+def _pictures(folder: Path) -> Iterator[Path]:
+    files, subfolders = [], []
+    try:
+        with reading(f"the list of {folder}"), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                kind, path = _kind(entry), Path(entry)
+                if kind == stat.S_IFDIR:
+                    subfolders.append(path)
+                elif kind == stat.S_IFREG and path.suffix.lower() in SUFFIXES:
+                    files.append(path)
+    except OSError as error:
+        logger.warning("leaving out %s: it can't be listed (%s)", folder, error.strerror)
+    yield from files
+    for subfolder in subfolders:
+        yield from _pictures(subfolder)
+
+
+def _kind(entry: os.DirEntry[str]) -> int:
+    """What it is, or leads to: ``stat.S_IFREG``, ``stat.S_IFDIR`` or something else."""
+    if not entry.is_symlink():  # the list itself tells
+        return stat.S_IFDIR if entry.is_dir() else stat.S_IFREG if entry.is_file() else 0
+    try:
+        return stat.S_IFMT(entry.stat().st_mode)
+    except OSError:
+        return stat.S_IFREG  # it leads nowhere; whoever reads it will say so
 
 
 class TFDSSource:
-    """The image feature of a TFDS data source."""
+    """An image feature of a TFDS data source that leaves it encoded."""
 
     def __init__(self, records: Sequence[Any], feature: str, label: str):
         self.records = records
@@ -188,33 +258,62 @@ class TFDSSource:
         return len(self.records)
 
     def __getitem__(self, index: int) -> np.ndarray:
+        name = f"{self.label} {self.name(index)}"
         try:
-            image = np.asarray(self.records[index][self.feature])
-        except (AttributeError, cv2.error) as error:
-            # TFDS uses what OpenCV returns for bytes it can't decode, None, as if it were an image.
-            raise ImageFileError(f"it can't be decoded ({error})") from error
-        if image.shape[-1] == 1:
-            image = np.repeat(image, 3, axis=-1)
-        return image[..., :3]
+            data = self.records[index][self.feature]
+        except Exception as error:  # whatever TFDS stumbles over in damaged bytes
+            raise ImageFileError(f"{name}: the record can't be read ({error})") from error
+        if not isinstance(data, bytes):
+            raise ImageFileError(f"{name}: the record has no {self.feature}")
+        return decode_picture(data, name, metadata=False).rgb_uint8()
 
     def name(self, index: int) -> str:
-        """The data set and the record's number."""
-        return f"{self.label} record {index}"
+        """The record's number."""
+        return f"record {index}"
 
 
 def _photographs(directory: str, split: Split) -> ImageSource:
     # Imported here: TFDS takes a second, which a folder of one's own needn't pay.
-    from jax_inpaint.data.photographs import prepared_photographs
+    from jax_inpaint.data.photographs import home_of_photographs, prepared_photographs
 
     try:
         builder = prepared_photographs(directory)
+        return _Decoded(TFDSSource(_records(builder, split, ["image"]), "image", "photographs"))
     except OSError as error:
         raise DataError(
             f"the photographs can't be prepared ({error}); set data.directory to a folder that can "
             "be written to"
         ) from error
-    # So few are decoded once: that takes longer than all else that happens to them.
-    return TFDSSource(list(builder.as_data_source(split=split)), "image", "photographs")
+    except Exception as error:  # whatever TFDS stumbles over in damaged files
+        raise DataError(
+            f"the prepared photographs are damaged ({error}); remove "
+            f"{home_of_photographs(directory)}, and they are prepared anew"
+        ) from error
+
+
+class _Decoded:
+    """A small source in memory: decoding takes longer than all else that happens to its images."""
+
+    def __init__(self, source: TFDSSource):
+        self.images = [source[index] for index in range(len(source))]
+        self.names = [source.name(index) for index in range(len(source))]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.images[index]
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+
+def _records(builder: Any, split: str, images: Sequence[str]) -> Sequence[Any]:
+    """Records of a prepared data set whose images aren't decoded yet: we look at them first."""
+    import tensorflow_datasets as tfds
+
+    decoders = {name: tfds.decode.SkipDecoding() for name in images}
+    return builder.as_data_source(split=split, decoders=decoders)
 
 
 def _tfds(name: str, directory: str, split: str) -> ImageSource:
@@ -227,19 +326,15 @@ def _tfds(name: str, directory: str, split: str) -> ImageSource:
             f"tfds:{name}: TFDS knows no data set of this name, and none is in "
             f"{directory or 'its default directory'}; see tensorflow.org/datasets/catalog"
         ) from error
-    except (ValueError, AssertionError, ImportError) as error:  # of a config, version or namespace
+    except Exception as error:  # no such config or version, or damaged descriptions, which are many
         raise DataError(f"tfds:{name} can't be opened: {error}") from error
-    images = [
-        key
-        for key, feature in builder.info.features.items()
-        if isinstance(feature, tfds.features.Image) and feature.np_dtype == np.uint8
-    ]
+    features = builder.info.features
+    every = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    images = [key for key in every if features[key].np_dtype == np.uint8]
     if not images:
-        raise DataError(
-            f"tfds:{name} has no 8-bit image feature, only {sorted(builder.info.features)}"
-        )
+        raise DataError(f"tfds:{name} has no 8-bit image feature, only {sorted(features)}")
     try:
-        records = builder.as_data_source(split=split)
+        records = _records(builder, split, every)
     except NotImplementedError as error:
         if builder.data_path.exists():
             raise DataError(

@@ -1,21 +1,20 @@
-"""The stream of batches: crops of photographs as a function of (seed, step), fed by Grain."""
+"""The stream of batches: crops of photographs as a function of (seed, step)."""
 
+import itertools
 import math
-import multiprocessing
-import os
-import signal
-import threading
+from collections.abc import Generator
 from functools import partial
 
 import cv2
 import grain
 import numpy as np
-from absl import flags
 from PIL import Image
 
 from jax_inpaint.config import ConfigError, DataConfig, MaskConfig
 from jax_inpaint.data.mask_files import MaskFiles, training_mask
-from jax_inpaint.data.sources import open_source
+from jax_inpaint.data.read_ahead import read_ahead, read_within
+from jax_inpaint.data.sources import ReadableImages, open_source
+from jax_inpaint.data.workers import read_in_workers
 
 
 def training_batches(
@@ -26,7 +25,7 @@ def training_batches(
     process_index: int = 0,
     process_count: int = 1,
     masks: MaskConfig | None = None,
-) -> grain.DatasetIterator[dict[str, np.ndarray]]:
+) -> Generator[dict[str, np.ndarray], None, None]:
     """Endless batches ``{"image": uint8 (batch_size / process_count, height, width, 3)}``.
 
     With masks of kind ``folder`` there is also ``"mask"``, uint8 (..., 1): 1 in the hole, else 0.
@@ -45,60 +44,49 @@ def training_batches(
         masks: where masks come from; those of other kinds are drawn in the step.
 
     Raises:
-        DataError: if a folder or another source can't be used; from ``next`` if none of the images
-            can.
-        ImageFileError: from ``next`` if a mask can't be read.
+        DataError: if a folder or another source can't be used; from ``next`` if too many images or
+            masks can't be read, reading one takes too long, or a worker dies.
         ConfigError: if the processes can't share a batch evenly.
     """
     if batch_size % process_count:
         raise ConfigError(
             f"train.batch_size {batch_size} must be a multiple of the {process_count} processes"
         )
+    photographs = open_source(config, "train")
+    if config.workers:
+        photographs.count_together()
     examples = (
-        grain.MapDataset.source(open_source(config, "train"))
+        grain.MapDataset.source(photographs)
         .seed(seed)
         .shuffle()
         .repeat()
         .random_map(partial(training_example, config=config))
     )
+    share = batch_size // process_count
+    shapes = {"image": (share, *config.size, 3)}
     if masks is not None and masks.kind == "folder":
         sharing = 1 if masks.per_image else batch_size
-        files = MaskFiles(masks.folder)
+        files = _open_masks(masks.folder, config)
+        if config.workers:
+            files.count_together()
+        shapes["mask"] = (share, *config.size, 1)
         examples = examples.map_with_index(
             partial(_with_mask, files=files, size=config.size, seed=seed, sharing=sharing)
         )
     # Nothing endless has a remainder; counting one overflows for batches of one.
-    batches = examples.batch(batch_size // process_count, drop_remainder=True)
+    batches = examples.batch(share, drop_remainder=True)
     mine = batches[first_step * process_count + process_index :: process_count]
-    ahead = 2 * config.threads
-    stream = mine.to_iter_dataset(grain.ReadOptions(config.threads, prefetch_buffer_size=ahead))
     if config.workers:
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags
-        stream = stream.mp_prefetch(
-            grain.MultiprocessingOptions(config.workers, per_worker_buffer_size=2),
-            worker_init_fn=_follow_main_process,
+        return read_in_workers(
+            mine.__getitem__, shapes, config.workers, config.threads, config.timeout
         )
-    return iter(stream)
+    return read_ahead(mine.__getitem__, itertools.count(), config.threads, config.timeout)
 
 
-def _follow_main_process(worker: int, workers: int) -> None:
-    """Makes a worker process live as long as the main process wants it to.
-
-    Ctrl-C and preemption reach the whole process group, yet the run goes on to its checkpoint; and
-    without a watch, Grain's workers would outlive a main process that was killed.
-    """
-    del worker, workers
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_main_process, daemon=True).start()
-
-
-def _exit_with_main_process() -> None:
-    main = multiprocessing.parent_process()
-    if main is not None:
-        main.join()
-        os._exit(1)
+def _open_masks(folder: str, config: DataConfig) -> ReadableImages:
+    name = f"folder:{folder}"
+    files = read_within(config.timeout, name, lambda: MaskFiles(folder))
+    return ReadableImages(files, name, config.bad_percent)
 
 
 def validation_images(config: DataConfig, count: int) -> np.ndarray:
@@ -108,28 +96,34 @@ def validation_images(config: DataConfig, count: int) -> np.ndarray:
     """
     source = open_source(config, "validation")
     order = np.random.default_rng(0).permutation(len(source))
-    return np.stack(
-        [
-            random_crop(
-                source[int(order[i % len(source)])],
-                config.size,
-                config.min_area if config.crop == "random" else None,
-                np.random.default_rng(i),
-            )
-            for i in range(count)
-        ]
-    )
+
+    def crop(number: int) -> np.ndarray:
+        return random_crop(
+            source[int(order[number % len(source)])],
+            config.size,
+            config.min_area if config.crop == "random" else None,
+            np.random.default_rng(number),
+        )
+
+    return np.stack([*read_ahead(crop, range(count), config.threads, config.timeout)])
 
 
-def validation_masks(folder: str, size: tuple[int, int], count: int) -> np.ndarray:
+def validation_masks(
+    folder: str, size: tuple[int, int], count: int, config: DataConfig | None = None
+) -> np.ndarray:
     """Masks from a folder for :func:`validation_images`, uint8 (count, height, width, 1), 1 hole.
 
     Always the same ones, from all over the folder; where it has fewer than ``count``, several
-    times.
+    times. ``config`` says how they are read, not which.
     """
-    files = MaskFiles(folder)
+    config = config or DataConfig()
+    files = _open_masks(folder, config)
     order = np.random.default_rng(0).permutation(len(files))
-    return np.stack([training_mask(files[int(order[i % len(files)])], size) for i in range(count)])
+
+    def mask(number: int) -> np.ndarray:
+        return training_mask(files[int(order[number % len(files)])], size)
+
+    return np.stack([*read_ahead(mask, range(count), config.threads, config.timeout)])
 
 
 def training_example(
@@ -142,7 +136,7 @@ def training_example(
 def _with_mask(
     index: int,
     example: dict[str, np.ndarray],
-    files: MaskFiles,
+    files: ReadableImages,
     size: tuple[int, int],
     seed: int,
     sharing: int,

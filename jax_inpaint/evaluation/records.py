@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from jax_inpaint.evaluation.errors import EvaluationError
-from jax_inpaint.files import write_atomically
+from jax_inpaint.files import require_stored, write_atomically
 
 Columns = dict[str, Shaped[np.ndarray, "n ..."]]
 
@@ -101,7 +101,8 @@ class Records:
     @staticmethod
     def _read_part(path: Path) -> Columns:
         try:
-            with np.load(io.BytesIO(path.read_bytes())) as file:
+            require_stored(path)
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return dict(file)
         except Exception as error:  # zipfile's and NumPy's are of many kinds
             raise EvaluationError(
@@ -128,9 +129,10 @@ def content_digest(path: str | os.PathLike[str]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads(path.read_text())
-        for name in ("common", "holes", "methods"):
-            dict(settings[name])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        identities = [*settings["holes"].values(), *settings["methods"].values()]
+        if not all(isinstance(part, dict) for part in [settings["common"], *identities]):
+            raise ValueError("a section isn't an object")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise EvaluationError(f"{path} isn't the settings of an evaluation ({error})") from error
     return settings
 

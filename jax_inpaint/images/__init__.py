@@ -4,7 +4,9 @@ from jax_inpaint.images.holes import MaskOptions, grow_hole, hole_of, read_hole
 from jax_inpaint.images.metadata import Metadata
 from jax_inpaint.images.picture import Picture, as_pillow, from_uint8, to_uint8
 from jax_inpaint.images.reading import (
+    MOST_PIXELS,
     ImageFileError,
+    decode_picture,
     from_pillow,
     picture_size,
     read_picture,
@@ -18,6 +20,7 @@ from jax_inpaint.images.writing import (
 )
 
 __all__ = [
+    "MOST_PIXELS",
     "SUFFIXES",
     "ImageFileError",
     "MaskOptions",
@@ -26,6 +29,7 @@ __all__ = [
     "as_pillow",
     "check_output",
     "check_writable",
+    "decode_picture",
     "from_pillow",
     "from_uint8",
     "grow_hole",

@@ -46,7 +46,15 @@ def read_annotations(
     except FileNotFoundError:
         raise ImageFileError(f"{path}: there is no such file") from None
     # A file of another structure surfaces as what is missing, or isn't an object or a list.
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, KeyError):
             reason = f"{error} is missing"
@@ -144,9 +152,12 @@ def _run_lengths(segmentation: Mapping[str, Any], size: tuple[int, int]) -> np.n
     height, width = segmentation["size"]
     _check_size(height, width, size)
     counts = segmentation["counts"]
-    lengths = np.array(_uncompressed(counts) if isinstance(counts, str) else counts, np.int64)
-    if (lengths < 0).any() or lengths.sum() != math.prod(size):
-        raise ValueError(f"run lengths add up to {lengths.sum()}, not to {math.prod(size)} pixels")
+    lengths = _uncompressed(counts) if isinstance(counts, str) else counts
+    if not all(type(length) is int and length >= 0 for length in lengths):
+        raise ValueError("run lengths must be whole numbers, >= 0")
+    # As Python's numbers, which don't wrap around.
+    if sum(lengths) != math.prod(size):
+        raise ValueError(f"run lengths add up to {sum(lengths)}, not to {math.prod(size)} pixels")
     values = np.repeat(np.arange(len(lengths)) % 2, lengths)
     return values.astype(np.uint8).reshape(size[::-1]).T
 
@@ -160,6 +171,8 @@ def _uncompressed(text: str) -> list[int]:
     number = shift = 0
     for character in text:
         digit = ord(character) - 48
+        if not 0 <= digit < 64 or shift > 60:
+            raise ValueError("run lengths aren't compressed as COCO does it")
         number |= (digit & 31) << shift
         shift += 5
         if not digit & 32:

@@ -7,8 +7,9 @@ from typing import Any
 from PIL import ExifTags, Image, PngImagePlugin
 
 _XMP_OF_PNG = "XML:com.adobe.xmp"
+# Damaged ones, too, which Pillow would still follow.
 _XMP_ORIENTATION = re.compile(
-    rb"""tiff:Orientation=["'][0-9]["']|<tiff:Orientation>[0-9]</tiff:Orientation>"""
+    rb"""</?tiff:Orientation>[0-9]*(</tiff:Orientation>)?|tiff:Orientation(=["']|>)[0-9]*["']?"""
 )
 _TAG = ExifTags.Base
 
@@ -79,8 +80,17 @@ def upright(image: Image.Image) -> Image.Image:
     Pillow's own ``exif_transpose`` rewrites all of EXIF, and fails where that is damaged.
     """
     image.load()  # turns a TIFF
-    turn = _TURNS.get(image.getexif().get(_TAG.Orientation, 1))
+    turn = _TURNS.get(orientation(image))
     return image if turn is None else image.transpose(turn)
+
+
+def orientation(image: Image.Image) -> int:
+    """What EXIF says of it, 1 to 8; 1, upright, if that can't be understood."""
+    try:
+        said = image.getexif().get(_TAG.Orientation, 1)
+    except SyntaxError:  # of a PNG or WebP whose block isn't EXIF at all
+        return 1
+    return said if said in _TURNS else 1
 
 
 def _exif(image: Image.Image) -> bytes | None:

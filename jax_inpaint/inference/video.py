@@ -77,11 +77,7 @@ def fill_video(
     temporary = output.with_name(f".{secrets.token_hex(8)}{output.suffix}")
     try:
         with contextlib.ExitStack() as stack:
-            try:
-                clip = stack.enter_context(av.open(str(source)))
-                stream = clip.streams.video[0]
-            except (av.FFmpegError, IndexError, OSError) as error:
-                raise VideoError(f"{source}: can't be read as a clip ({_reason(error)})") from error
+            clip, stream = stack.enter_context(_opened(source))
             try:
                 written = stack.enter_context(av.open(str(temporary), "w"))
                 target = _add_video(written, stream, codec, video)
@@ -105,6 +101,8 @@ def fill_video(
                 raise VideoError(
                     f"{output}: can't be made of {source} ({_reason(error)})"
                 ) from error
+        if not count:
+            raise VideoError(f"{source}: not a single frame can be decoded")
         temporary.replace(output)
         return count
     finally:
@@ -166,19 +164,34 @@ def clip_holes(source: Path, options: MaskOptions) -> Callable[[tuple[int, int]]
     def read(size: tuple[int, int]) -> Iterator[Hole]:
         av = import_av()
         try:
-            with av.open(str(source)) as clip:
-                for frame in clip.decode(video=0):
+            with _opened(source) as (clip, stream):
+                for frame in clip.decode(stream):
                     if (frame.height, frame.width) != size:
                         raise VideoError(
                             f"{source} is {frame.width}x{frame.height}, the clip to fill is "
                             f"{size[1]}x{size[0]}; they must be the same"
                         )
                     yield hole_of(Picture(frame.to_ndarray(format="rgb24"), "RGB"), options)
-        except (av.FFmpegError, IndexError, OSError) as error:
+        except (av.FFmpegError, OSError) as error:
             raise VideoError(f"{source}: can't be read as a clip ({_reason(error)})") from error
         raise VideoError(f"{source} has fewer frames than the clip to fill")
 
     return read
+
+
+@contextlib.contextmanager
+def _opened(source: Path) -> Iterator[tuple[Any, Any]]:
+    """A clip and its first video stream; raises VideoError if there is none that can be decoded."""
+    av = import_av()
+    with contextlib.ExitStack() as stack:
+        try:
+            clip = stack.enter_context(av.open(str(source), metadata_errors="replace"))
+            stream = clip.streams.video[0]
+        except (av.FFmpegError, IndexError, OSError) as error:
+            raise VideoError(f"{source}: can't be read as a clip ({_reason(error)})") from error
+        if stream.codec_context is None:
+            raise VideoError(f"{source}: can't be read as a clip (its codec isn't known)")
+        yield clip, stream
 
 
 def import_av() -> Any:

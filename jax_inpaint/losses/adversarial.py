@@ -105,7 +105,7 @@ def gradient_penalty(
     real: Images,
     fake: Images,
     weight: Float[Array, "..."],
-    first: int | Int[Array, ""] = 0,
+    numbers: Int[Array, " b"],
 ) -> PerImage:
     """``(|gradient| - 1)^2`` at random points between real and fake, added up over heads.
 
@@ -114,12 +114,12 @@ def gradient_penalty(
         judge: gives the logits of images, for each head.
         real, fake: images.
         weight: multiplies the gradient before its norm is taken; the mask, to count the hole only.
-        first: number of the first image in the global batch, where this is only a part of it.
+        numbers: of the images in the global batch, of which these may only be a part.
 
     Source: Gulrajani et al. (2017); masked as in DeepFill v1 (section 3.2), whose critic only has
     to be smooth where composites differ from photographs.
     """
-    keys = jax.vmap(partial(jax.random.fold_in, key))(first + jnp.arange(real.shape[0]))
+    keys = jax.vmap(partial(jax.random.fold_in, key))(numbers)
     share = jax.vmap(jax.random.uniform)(keys)[:, None, None, None]
     between = share * real + (1 - share) * fake
     penalties = []

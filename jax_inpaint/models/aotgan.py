@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import DEEPEST, WIDEST, GeneratorConfig, require_counts
 from jax_inpaint.layers.convolution import Conv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.models.sizes import require_multiples
@@ -134,10 +134,7 @@ class AOTGANConfig(GeneratorConfig):
     blocks: int = 8  # AOT blocks at a quarter of the size; 8 is the paper's
 
     def __post_init__(self) -> None:
-        for name in ("width", "blocks"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"generator.{name} must be >= 1, got {value}")
+        require_counts("generator", self, width=WIDEST, blocks=DEEPEST)
 
     @property
     def multiple(self) -> int:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import WIDEST, GeneratorConfig, require, require_counts
 from jax_inpaint.layers.convolution import Conv, UpConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.models.deepfillv2 import CoarseNetwork, Layers, RefinementNetwork
@@ -91,8 +91,8 @@ class DeepFillV1Config(GeneratorConfig):
     width: int = 32  # channels of the first layer; 32 is the paper's, an even number
 
     def __post_init__(self) -> None:
-        if self.width < 2 or self.width % 2:
-            raise ValueError(f"generator.width must be even, >= 2, got {self.width}")
+        require_counts("generator", self, width=WIDEST)
+        require(self.width % 2 == 0, "generator.width", self.width, "even")
 
     @property
     def multiple(self) -> int:

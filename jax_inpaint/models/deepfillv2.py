@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import WIDEST, GeneratorConfig, require, require_counts
 from jax_inpaint.layers.convolution import Padding
 from jax_inpaint.layers.gated import GatedConv, GatedUpsample, ToImage
 from jax_inpaint.models.sizes import require_multiples
@@ -228,8 +228,8 @@ class DeepFillV2Config(GeneratorConfig):
     fuse: bool = True  # add up attention scores of neighbours; states_tf of the PyTorch port don't
 
     def __post_init__(self) -> None:
-        if self.width < 2 or self.width % 2:
-            raise ValueError(f"generator.width must be even, >= 2, got {self.width}")
+        require_counts("generator", self, width=WIDEST)
+        require(self.width % 2 == 0, "generator.width", self.width, "even")
 
     @property
     def multiple(self) -> int:

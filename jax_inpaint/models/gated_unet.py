@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import WIDEST, GeneratorConfig, require_counts
 from jax_inpaint.layers.gated import GatedConv, GatedTransposedConv, GatedUpsample, ToImage
 from jax_inpaint.layers.normalization import instance_norm
 from jax_inpaint.models.sizes import require_multiples
@@ -94,8 +94,7 @@ class GatedUNetConfig(GeneratorConfig):
     upsampling: Upsampling = "transposed"  # of the decoder; resize: nearest neighbour, convolution
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"generator.width must be >= 1, got {self.width}")
+        require_counts("generator", self, width=WIDEST)
 
     @property
     def multiple(self) -> int:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import WIDEST, GeneratorConfig, require, require_counts
 from jax_inpaint.layers.convolution import Conv, TransposedConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.layers.normalization import batch_norm
@@ -99,8 +99,8 @@ class GLCICConfig(GeneratorConfig):
     width: int = 64  # channels of the first layer; 64 is the paper's, an even number
 
     def __post_init__(self) -> None:
-        if self.width < 2 or self.width % 2:
-            raise ValueError(f"generator.width must be even, >= 2, got {self.width}")
+        require_counts("generator", self, width=WIDEST)
+        require(self.width % 2 == 0, "generator.width", self.width, "even")
 
     @property
     def multiple(self) -> int:

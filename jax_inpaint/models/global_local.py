@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import DiscriminatorConfig
+from jax_inpaint.config import DEEPEST, WIDEST, DiscriminatorConfig, require, require_counts
 from jax_inpaint.layers.convolution import GLOROT, Conv
 from jax_inpaint.layers.normalization import batch_norm
 from jax_inpaint.ops.windows import around_hole
@@ -146,6 +146,7 @@ class GlobalLocalCriticsConfig(DiscriminatorConfig):
     window: float = 0.5  # side of the local critic's window over the side of the image
 
     def __post_init__(self) -> None:
+        require_counts("discriminator", self, width=WIDEST)
         _check_window(self.window)
 
     def build(self, dtype: DTypeLike, axis_name: str | None = None) -> GlobalLocalCritics:
@@ -166,10 +167,9 @@ class ContextDiscriminatorConfig(DiscriminatorConfig):
     hidden: int = 1024  # features of each branch where they are joined; 1024 is the paper's
 
     def __post_init__(self) -> None:
+        require_counts("discriminator", self, width=WIDEST, hidden=WIDEST)
+        require_counts("discriminator", self, global_layers=DEEPEST, local_layers=DEEPEST)
         _check_window(self.window)
-        for name in ("global_layers", "local_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"discriminator.{name} must be >= 1, got {getattr(self, name)}")
 
     def build(self, dtype: DTypeLike, axis_name: str | None = None) -> ContextDiscriminator:
         """The network."""
@@ -185,5 +185,4 @@ class ContextDiscriminatorConfig(DiscriminatorConfig):
 
 
 def _check_window(share: float) -> None:
-    if not 0 < share <= 1:
-        raise ValueError(f"discriminator.window must be in (0, 1], got {share}")
+    require(0 < share <= 1, "discriminator.window", share, "in (0, 1]")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import DEEPEST, WIDEST, GeneratorConfig, require_counts
 from jax_inpaint.layers.convolution import TransposedConv
 from jax_inpaint.layers.fourier import Branches, FFCNormRelu, FFCResidualBlock
 from jax_inpaint.layers.gated import ToImage
@@ -89,10 +89,7 @@ class LaMaConfig(GeneratorConfig):
     blocks: int = 9  # residual blocks of Fourier convolutions: 9 is LaMa-Fourier, 18 is Big LaMa
 
     def __post_init__(self) -> None:
-        for name in ("width", "blocks"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"generator.{name} must be >= 1, got {value}")
+        require_counts("generator", self, width=WIDEST, blocks=DEEPEST)
 
     @property
     def multiple(self) -> int:

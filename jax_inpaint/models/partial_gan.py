@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import DEEPEST, WIDEST, GeneratorConfig, require_counts
 from jax_inpaint.layers.convolution import Norm
 from jax_inpaint.layers.normalization import batch_norm
 from jax_inpaint.layers.partial import Part, PartialConv, upsample_part
@@ -113,10 +113,8 @@ class PartialGANConfig(GeneratorConfig):
     blocks: int = 4  # residual blocks at a 32nd of the size
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"generator.width must be >= 1, got {self.width}")
-        if self.blocks < 0:
-            raise ValueError(f"generator.blocks must be >= 0, got {self.blocks}")
+        require_counts("generator", self, width=WIDEST)
+        require_counts("generator", self, least=0, blocks=DEEPEST)
 
     @property
     def multiple(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import WIDEST, GeneratorConfig, require_counts
 from jax_inpaint.layers.normalization import batch_norm
 from jax_inpaint.layers.partial import PartialConv, upsample_part
 from jax_inpaint.models.sizes import require_multiples
@@ -118,9 +118,7 @@ class PartialUNetConfig(GeneratorConfig):
     freeze_encoder_norm: bool = False  # batch norm of the encoder stays as it is; phases set it
 
     def __post_init__(self) -> None:
-        for name in ("width", "levels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"generator.{name} must be >= 1, got {getattr(self, name)}")
+        require_counts("generator", self, width=WIDEST, levels=10)  # sides are multiples of 1024
 
     @property
     def multiple(self) -> int:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import DiscriminatorConfig
+from jax_inpaint.config import DEEPEST, WIDEST, DiscriminatorConfig, require_counts
 from jax_inpaint.layers.convolution import GLOROT, Norm
 from jax_inpaint.layers.normalization import batch_norm, instance_norm
 from jax_inpaint.layers.self_attention import SelfAttention
@@ -142,10 +142,7 @@ class PatchGANConfig(DiscriminatorConfig):
     condition: Condition = "none"  # what it is shown beside the image: the mask, or the known part
 
     def __post_init__(self) -> None:
-        for name in ("width", "layers", "scales"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"discriminator.{name} must be >= 1, got {value}")
+        require_counts("discriminator", self, width=WIDEST, layers=DEEPEST, scales=DEEPEST)
 
     def normalizes(self, path: tuple[str, ...]) -> bool:
         """As the fields say."""

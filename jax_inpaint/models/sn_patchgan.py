@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jax_inpaint.config import DiscriminatorConfig
+from jax_inpaint.config import WIDEST, DiscriminatorConfig, require_counts
 from jax_inpaint.layers.convolution import Conv
 
 
@@ -63,6 +63,9 @@ class SNPatchGANConfig(DiscriminatorConfig):
 
     architecture: ClassVar[str] = "sn_patchgan"
     width: int = 64  # channels of the first layer; 64 is the paper's
+
+    def __post_init__(self) -> None:
+        require_counts("discriminator", self, width=WIDEST)
 
     def normalizes(self, path: tuple[str, ...]) -> bool:
         """All kernels."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from jax_inpaint.config import GeneratorConfig
+from jax_inpaint.config import WIDEST, GeneratorConfig, require_counts
 from jax_inpaint.layers.convolution import Conv, UpConv
 from jax_inpaint.layers.gated import ToImage
 from jax_inpaint.layers.normalization import instance_norm
@@ -100,8 +100,7 @@ class AttentionUNetConfig(GeneratorConfig):
     width: int = 64  # channels at full size; they double three times
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"generator.width must be >= 1, got {self.width}")
+        require_counts("generator", self, width=WIDEST)
 
     @property
     def multiple(self) -> int:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from jax_inpaint.compilation.memory import required_memory
 from jax_inpaint.config import Config
 from jax_inpaint.features.files import random_feature_params
 from jax_inpaint.losses.terms import feature_layers
@@ -20,7 +20,6 @@ from jax_inpaint.training.parallel import sharded_step
 from jax_inpaint.training.state import describe_state
 
 _MULTIPLE = 8  # images fill rows of registers eight at a time
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True)
@@ -96,19 +95,6 @@ def described_arguments(config: Config, batch_size: int) -> tuple[Any, Any, Any]
         for network in feature_layers(config.objective.terms)
     }
     return state, batch, features
-
-
-def required_memory(message: str) -> int | None:
-    """Bytes that a program would need, from the compiler's complaint; None if it is about others.
-
-    Example:
-        >>> required_memory("Ran out of memory in memory space hbm. Used 17.50G of 15.75G hbm.")
-        18790481920
-    """
-    if "RESOURCE_EXHAUSTED" not in message and "out of memory" not in message:
-        return None
-    sizes = re.findall(r"(?:Used |HLO temporaries \()([\d.]+)([KMGT]?)", message)
-    return max((int(float(size) * _UNITS[unit]) for size, unit in sizes), default=None)
 
 
 def next_batch(tried: Sequence[Program | TooLarge], available: int) -> int | None:

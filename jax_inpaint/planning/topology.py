@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from math import prod
 
 import jax
-import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
+from jax_inpaint.config import MeshConfig
 from jax_inpaint.errors import UserError
-from jax_inpaint.training.parallel import AXIS
+from jax_inpaint.training.mesh import device_mesh
 
 LANES = 128  # channels that one row of a TPU's registers and memory tiles holds
 
@@ -101,10 +101,15 @@ def without_tpu() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def described_mesh(topology: Topology) -> Mesh:
-    """All chips of a slice in one row, as devices to compile for; nothing can run on them.
+def described_mesh(topology: Topology, mesh: MeshConfig | None = None) -> Mesh:
+    """All chips of a slice as devices to compile for; nothing can run on them.
+
+    Args:
+        topology: the slice.
+        mesh: how they share the work; all share a batch's images without it.
 
     Raises:
+        ConfigError: if the mesh doesn't fit the slice.
         PlanError: if libtpu is missing, or doesn't go with this version of JAX.
     """
     if importlib.util.find_spec("libtpu") is None:
@@ -125,4 +130,4 @@ def described_mesh(topology: Topology) -> Mesh:
             f"libtpu {importlib.metadata.version('libtpu')} with jax {jax.__version__} can't "
             f"describe {topology.name}: {error}"
         ) from error
-    return Mesh(np.array(described.devices), (AXIS,))
+    return device_mesh(mesh, described.devices)

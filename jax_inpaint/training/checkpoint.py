@@ -1,128 +1,127 @@
 """Checkpoints of a run: the whole state and the configuration, written asynchronously by Orbax."""
 
-import json
-import re
+import logging
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers
+from jax.experimental import multihost_utils
 
-from jax_inpaint.config import Config, PictureFigure, differences, to_dict
-from jax_inpaint.errors import UserError
-from jax_inpaint.files import write_atomically
+from jax_inpaint.config import Config, PictureFigure, to_dict
+from jax_inpaint.files import sync
 from jax_inpaint.metrics.figures import PICTURE_FIGURES
-from jax_inpaint.training.check import discriminator_shapes
+from jax_inpaint.training.manifest import DamagedError, verify, write_manifest
 from jax_inpaint.training.state import TrainState
+from jax_inpaint.training.storage import NOT_WRITTEN, reason, tell_once
+from jax_inpaint.training.workdir import NotWrittenError, WorkdirError, saved_steps, writing
 
-# What a run can't change when it goes on: networks shape the state, but for what they compute in.
-_FIXED = re.compile(r"(generator|discriminator)(\.(?!compute_dtype)|:)")
+logger = logging.getLogger(__name__)
 
+# Ends of names in the folder of checkpoints, whose own are numbers.
+_UNFINISHED = ".unfinished"
+_DAMAGED = ".damaged"
 
-class WorkdirError(UserError):
-    """A workdir that can't be used for this run; the message says why and what to do."""
+# Where folders can't be made, threads that wait for them would keep the process for many minutes.
+_ASYNC = ocp.AsyncOptions(create_directories_asynchronously=False)
 
-
-def open_workdir(config: Config) -> Path:
-    """Makes the workdir, or checks that the run in it can go on with this configuration.
-
-    Writes ``config.json``. Other fields than the models' may differ from the run's earlier ones
-    (more steps, another learning rate, more devices); :func:`changes` tells which do.
-
-    Raises:
-        WorkdirError: if the workdir holds another model's run, with the difference, or something
-            that isn't a run.
-    """
-    workdir = Path(config.workdir).expanduser()
-    path = workdir / "config.json"
-    if path.exists():
-        changed = changes(config)
-        begun = any((workdir / "checkpoints").glob("*"))
-        fixed = [line for line in changed if begun and _fixes(line, config, path)]
-        if fixed:
-            raise WorkdirError(
-                f"{workdir} holds the run of another model:\n  "
-                + "\n  ".join(fixed)
-                + "\nChoose another --workdir, or the run's own settings to go on with it."
-            )
-    elif workdir.exists() and any(workdir.iterdir()):
-        raise WorkdirError(
-            f"{workdir} isn't empty and holds no run (no config.json); choose another --workdir"
-        )
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(to_dict(config), indent=2) + "\n").encode())
-    return workdir
-
-
-def _fixes(line: str, config: Config, path: Path) -> bool:
-    """Whether a line of :func:`changes` would change the shape of the state."""
-    if line.startswith("data.size:"):
-        height, width = json.loads(path.read_text())["data"]["size"]
-        before = discriminator_shapes(config, (height, width))
-        return before != discriminator_shapes(config, config.data.size)
-    return _FIXED.match(line) is not None
-
-
-def changes(config: Config) -> list[str]:
-    """Lines ``section.field: before -> now`` for what differs from the run in the workdir."""
-    path = Path(config.workdir).expanduser() / "config.json"
-    if not path.exists():
-        return []
-    try:
-        before = json.loads(path.read_text())
-        if not isinstance(before, dict):
-            raise ValueError("it holds no object")
-    except ValueError as error:
-        raise WorkdirError(f"{path} isn't a run's configuration ({error})") from error
-    return differences(before, to_dict(config))
+# What process 0 tells the others instead of a step.
+_NO_STEP, _FAILED = -1, -2
 
 
 class Checkpoints:
     """The latest states of a run and the one that validated best.
 
-    Saving happens in the background and is atomic: a checkpoint is there whole or not at all.
+    Saving happens in the background and is atomic: a folder whose name is a number of steps is a
+    whole checkpoint, with a manifest of its files. All are compared with theirs at the start;
+    damaged ones are renamed, never deleted, and the best of the others counts as the best.
+
+    In a run of several processes all of them make one and call its methods alike, on a file system
+    that they share; process 0 decides, renames and deletes.
 
     Args:
         workdir: of the run.
         keep: how many of the latest.
         best_by: the figure that tells which one is best.
+
+    Raises:
+        WorkdirError: if there are checkpoints and all of them are damaged; if the folder can't be
+            written to.
     """
 
     def __init__(self, workdir: Path, keep: int, best_by: PictureFigure = "hole_l1"):
-        policies = checkpoint_managers
-        sign = 1 if PICTURE_FIGURES[best_by].better == "higher" else -1
-
-        def score(figures: dict[str, float]) -> float:
-            return sign * figures[best_by]
-
-        self._manager = ocp.CheckpointManager(
-            (workdir / "checkpoints").absolute(),
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policies.AnyPreservationPolicy(
-                    [
-                        policies.LatestN(keep),
-                        policies.BestN(
-                            get_metric_fn=score,
-                            n=1,
-                            keep_checkpoints_without_metrics=False,
-                        ),
-                    ]
-                ),
-                best_fn=score,
-                cleanup_tmp_directories=True,
+        self._workdir = workdir
+        self._folder = (workdir / "checkpoints").absolute()
+        self._keep = keep
+        self._best_by = best_by
+        self._figures: dict[int, dict[str, float] | None] = {}
+        step = _FAILED
+        try:
+            if jax.process_index() == 0:
+                step = self._tidy_up()
+        finally:  # the others wait for an answer
+            if jax.process_count() > 1:
+                step = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
+        if step == _FAILED:
+            raise WorkdirError(f"process 0 can't use the checkpoints in {self._folder}")
+        self._latest = None if step == _NO_STEP else step
+        tell_once()
+        self._orbax = ocp.AsyncCheckpointer(
+            ocp.CompositeCheckpointHandler(
+                composite_options=ocp.CompositeOptions(async_options=_ASYNC)
             ),
+            async_options=_ASYNC,
         )
+        self._background = ThreadPoolExecutor(1)
+        self._saving: Future[None] | None = None
+        self._failed = False
+
+    def _tidy_up(self) -> int:
+        """Deletes what wasn't finished and sets aside what is damaged; returns the latest step."""
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        for path in self._folder.glob(f"*{_UNFINISHED}*"):
+            _delete(path)
+        damaged: dict[int, DamagedError] = {}
+        for step in saved_steps(self._workdir):
+            try:
+                self._figures[step] = verify(self._folder / str(step))
+            except DamagedError as error:
+                damaged[step] = error
+        if damaged and not self._figures:
+            raise WorkdirError(
+                "none of the saved checkpoints is whole:\n  "
+                + "\n  ".join(map(str, damaged.values()))
+                + "\nPut back a copy of what is missing, or begin anew in another --workdir."
+            )
+        latest = max(self._figures, default=_NO_STEP)
+        for step, damage in damaged.items():
+            aside = self._set_aside(step)
+            instead = f"; step {latest} is used instead" if step > latest else ""
+            logger.warning("%s: the checkpoint is kept as %s%s", damage, aside, instead)
+        return latest
+
+    def _set_aside(self, step: int) -> Path:
+        number, aside = 1, self._folder / f"{step}{_DAMAGED}"
+        while aside.exists():
+            number += 1
+            aside = self._folder / f"{step}{_DAMAGED}.{number}"
+        with writing(aside):
+            return (self._folder / str(step)).rename(aside)
 
     def restore_latest(self, state: TrainState) -> TrainState:
-        """The last complete checkpoint, placed as ``state`` is; ``state`` if there is none."""
-        step = self._manager.latest_step()
-        if step is None:
+        """The last whole checkpoint, placed as ``state`` is; ``state`` if there is none."""
+        self._finish()
+        if self._latest is None:
             return state
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state
         )
-        restored = self._manager.restore(
-            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+        restored = self._orbax.restore(
+            self._folder / str(self._latest),
+            args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)),
         )
         return restored["state"]
 
@@ -136,20 +135,83 @@ class Checkpoints:
             state: what to save.
             config: saved beside it.
             figures: validation figures; None where there was no validation.
+
+        Raises:
+            NotWrittenError: if this or the checkpoint before can't be written; after that, nothing
+                more can be saved with this object.
         """
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(to_dict(config))
-            ),
-            metrics=figures,
-        )
+        self._finish()
+        try:
+            self._orbax.save(
+                self._folder / f"{step}{_UNFINISHED}",
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(to_dict(config))
+                ),
+            )
+        except NOT_WRITTEN as error:
+            raise self._not_written(step, error) from error
+        self._latest = step
+        self._saving = self._background.submit(self._complete, step, figures)
+
+    def _complete(self, step: int, figures: dict[str, float] | None) -> None:
+        """Waits for a checkpoint's files and makes it one, in a thread."""
+        self._orbax.wait_until_finished()
+        if jax.process_index() == 0:
+            unfinished = self._folder / f"{step}{_UNFINISHED}"
+            write_manifest(unfinished, figures)
+            unfinished.rename(self._folder / str(step))
+            sync(self._folder)
+            self._figures[step] = figures
+            self._prune()
+
+    def _prune(self) -> None:
+        """Deletes all checkpoints but the latest few and the best one."""
+        sign = 1 if PICTURE_FIGURES[self._best_by].better == "higher" else -1
+        scores = {
+            (sign * figures[self._best_by], step)
+            for step, figures in self._figures.items()
+            if figures and self._best_by in figures
+        }
+        kept = {*sorted(self._figures)[-self._keep :], *(step for _, step in sorted(scores)[-1:])}
+        for step in self._figures.keys() - kept:
+            del self._figures[step]
+            _delete(self._folder / str(step))
+
+    def _finish(self) -> None:
+        """Waits for the checkpoint that is being saved; raises what went wrong there."""
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return
+        try:
+            saving.result()
+        except NOT_WRITTEN as error:
+            raise self._not_written(self._latest, error) from error
+
+    def _not_written(self, step: int | None, error: Exception) -> NotWrittenError:
+        self._failed = True
+        return NotWrittenError(f"step {step} can't be saved in {self._folder}: {reason(error)}")
 
     def latest_step(self) -> int | None:
         """Steps done at the last checkpoint, complete once :meth:`close` returns."""
-        return self._manager.latest_step()
+        return self._latest
 
     def close(self) -> None:
-        """Waits until all is on disk."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits until all is on disk.
+
+        Raises:
+            NotWrittenError: if the last checkpoint can't be written.
+        """
+        self._background.shutdown()
+        self._finish()
+        if not self._failed:  # else it would raise the same again
+            self._orbax.close()
+
+
+def _delete(path: Path) -> None:
+    """Deletes a folder that isn't needed; if that fails, it's told, and training goes on."""
+    try:
+        if _UNFINISHED not in path.name:  # so that a kill now leaves no half of a checkpoint
+            path = path.rename(path.with_name(path.name + _UNFINISHED))
+        shutil.rmtree(path)
+    except OSError as error:
+        logger.warning("%s isn't needed any more but can't be deleted (%s)", path, error.strerror)

@@ -4,20 +4,21 @@ import json
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from jax_inpaint.files import write_atomically
-from jax_inpaint.images import Picture, to_uint8, write_picture
+from jax_inpaint.images import ImageFileError, Picture, to_uint8, write_picture
+from jax_inpaint.training.tensorboard import EventFile
+from jax_inpaint.training.workdir import NotWrittenError, writing
 
 
 class RunLog:
-    """Writes to a workdir.
+    """Writes to a workdir; raises NotWrittenError where that can't be done.
 
     ``metrics.jsonl`` has a line for every logged step, with means over the steps since the line
     before (or since the run resumed). A run that resumes at an earlier step than was logged drops
@@ -26,11 +27,15 @@ class RunLog:
 
     def __init__(self, workdir: Path, first_step: int, steps: int):
         self._pictures = workdir / "pictures"
-        self._pictures.mkdir(exist_ok=True)
-        path = workdir / "metrics.jsonl"
-        _drop_lines_after(path, first_step)
-        self._jsonl = path.open("a")
-        self._tensorboard = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        self._lines = workdir / "metrics.jsonl"
+        self._events = workdir / "tensorboard"
+        with writing(self._pictures):
+            self._pictures.mkdir(exist_ok=True)
+        with writing(self._lines):
+            _drop_lines_after(self._lines, first_step)
+            self._jsonl = self._lines.open("a")
+        with writing(self._events):
+            self._tensorboard = EventFile(self._events, first_step)
         interactive = sys.stderr.isatty()
         self._bar = tqdm(
             total=steps,
@@ -61,29 +66,36 @@ class RunLog:
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Appends to metrics.jsonl and TensorBoard; JSON has no infinity, so that becomes null."""
         entries = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self._jsonl.write(json.dumps({"step": step, **entries}) + "\n")
-        self._jsonl.flush()
-        for name, value in values.items():
-            self._tensorboard.add_scalar(name, value, step)
+        with writing(self._lines):
+            self._jsonl.write(json.dumps({"step": step, **entries}) + "\n")
+            self._jsonl.flush()
+        with writing(self._events):
+            for name, value in values.items():
+                self._tensorboard.scalar(name, value, step)
 
     def grid(self, step: int, columns: dict[str, np.ndarray]) -> Path:
         """Writes pictures (N, H, W, 3) in [-1, 1], by title, as a PNG grid and to TensorBoard."""
         pixels = picture_grid(columns)
         path = self._pictures / f"step_{step:08d}.png"
-        write_picture(path, Picture(pixels, "RGB"), force=True)
-        self._tensorboard.add_image("validation", pixels, step, dataformats="HWC")
+        try:
+            write_picture(path, Picture(pixels, "RGB"), force=True)
+        except ImageFileError as error:
+            raise NotWrittenError(str(error)) from error
+        with writing(self._events):
+            self._tensorboard.picture("validation", pixels, step)
         return path
 
     def explanation(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Shows what goes on inside the generator, uint8 (H, W, 3) by name, in TensorBoard."""
-        for name, pixels in pictures.items():
-            self._tensorboard.add_image(f"explanation/{name}", pixels, step, dataformats="HWC")
+        with writing(self._events):
+            for name, pixels in pictures.items():
+                self._tensorboard.picture(f"explanation/{name}", pixels, step)
 
     def close(self) -> None:
         """Ends the bar and the files."""
         self._bar.close()
-        self._jsonl.close()
-        self._tensorboard.close()
+        with writing(self._events), closing(self._tensorboard), writing(self._lines):
+            self._jsonl.close()
 
 
 def picture_grid(columns: dict[str, np.ndarray]) -> np.ndarray:
@@ -106,12 +118,12 @@ def add_titles(pixels: np.ndarray, titles: tuple[str, ...], height: int = 16) ->
 def _drop_lines_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept: list[str] = []
-    for line in path.read_text().splitlines():
+    kept: list[bytes] = []
+    for line in path.read_bytes().splitlines():
         try:
-            entry: dict[str, Any] = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while writing it
-        if entry["step"] <= step:
-            kept.append(line + "\n")
-    write_atomically(path, "".join(kept).encode())
+            is_later = json.loads(line)["step"] > step
+        except (ValueError, KeyError, TypeError):
+            continue  # half a line of a run that was killed, or what a power loss made of it
+        if not is_later:
+            kept.append(line + b"\n")
+    write_atomically(path, b"".join(kept))

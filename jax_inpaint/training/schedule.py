@@ -4,7 +4,7 @@ import dataclasses
 
 import optax
 
-from jax_inpaint.config import ObjectiveConfig, OptimizerConfig, Phase
+from jax_inpaint.config import Config, ObjectiveConfig, OptimizerConfig, Phase
 
 
 def phase_at(objective: ObjectiveConfig, step: int) -> Phase:
@@ -29,6 +29,23 @@ def phase_at(objective: ObjectiveConfig, step: int) -> Phase:
         not phase.discriminator or (step - began + 1) % objective.n_critic == 0
     )
     return dataclasses.replace(phase, until=0, generator=learns)
+
+
+def steps_in_a_call(config: Config, step: int, most: int) -> int:
+    """How many steps to do at once: ``most``, or 1 where that would pass over something.
+
+    All must be of one phase and stage, and a checkpoint or picture may only be due after the last.
+
+    Args:
+        config: the experiment.
+        step: steps done.
+        most: how many to do at best.
+    """
+    train = config.train
+    until = [config.stage_at(step)[0].until, train.steps]
+    until += [(step // every + 1) * every for every in (train.checkpoint_every, train.image_every)]
+    phases = {phase_at(config.objective, number) for number in range(step, step + most)}
+    return most if step + most <= min(until) and len(phases) == 1 else 1
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:

@@ -1,7 +1,9 @@
 """Held-out images with fixed masks: figures and pictures of a generator as it learns."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import jax
@@ -15,26 +17,32 @@ from jax_inpaint.data.stream import validation_images, validation_masks
 from jax_inpaint.images import from_uint8, to_uint8
 from jax_inpaint.masks import sample_masks
 from jax_inpaint.metrics import Mean
-from jax_inpaint.metrics.figures import picture_figures
+from jax_inpaint.metrics.figures import PICTURE_FIGURES, picture_figures
 from jax_inpaint.metrics.lpips import load_lpips, lpips
 from jax_inpaint.ops.flow import flow_to_color
+from jax_inpaint.training.processes import gather
 from jax_inpaint.training.state import Params
 
 
 class Validation:
     """The same images and holes at every call, whatever the run's seed.
 
+    Args:
+        config: the experiment.
+        share: which part of the work is this process's, and of how many.
+
     Attributes:
         images: float32 (N, H, W, 3) in [-1, 1].
         masks: float32 (N, H, W, 1), of the kind trained with, an own one for each image.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, share: tuple[int, int] = (0, 1)):
+        self._share = share
         count = config.train.validation_images
         height, width = config.data.size
         self.images = from_uint8(jnp.asarray(validation_images(config.data, count)))
         if config.masks.kind == "folder":
-            masks = validation_masks(config.masks.folder, config.data.size, count)
+            masks = validation_masks(config.masks.folder, config.data.size, count, config.data)
             self.masks = jnp.asarray(masks, jnp.float32)
         else:
             self.masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))(
@@ -83,15 +91,38 @@ class Validation:
             Those of :data:`~jax_inpaint.metrics.figures.PICTURE_FIGURES` that can be had, without
             factors.
         """
-        pictures = from_uint8(jnp.asarray(to_uint8(composites)))
+        totals = self._totals(
+            (batch, new, composites[batch]) for batch, new in self._batches(len(self.images))
+        )
+        return {name: total.value for name, total in totals.items() if total.count + total.infinite}
+
+    def __call__(self, variables: Params) -> dict[str, float]:
+        """:meth:`figures` of a generator's variables; the processes share the batches."""
+        part, parts = self._share
+        totals = self._totals(
+            (batch, new, self._fill(variables, self.images[batch], self.masks[batch])["composite"])
+            for batch, new in islice(self._batches(len(self.images)), part, None, parts)
+        )
+        if parts > 1:
+            mine = [dataclasses.astuple(totals.get(name, Mean())) for name in PICTURE_FIGURES]
+            totals = {
+                name: sum((Mean(row[0], int(row[1]), int(row[2])) for row in rows), Mean())
+                for name, rows in zip(
+                    PICTURE_FIGURES, gather(np.array(mine)).swapaxes(0, 1), strict=True
+                )
+            }
+        return {name: total.value for name, total in totals.items() if total.count + total.infinite}
+
+    def _totals(self, batches: Iterable[tuple[slice, slice, Any]]) -> dict[str, Mean]:
+        """Sums of all figures over batches of (which images, which of them are new, composites)."""
         totals: dict[str, Mean] = {}
-        for batch, new in self._batches(len(self.images)):
-            pair = pictures[batch], self.images[batch]
+        for batch, new, composites in batches:
+            pair = from_uint8(jnp.asarray(to_uint8(np.asarray(composites)))), self.images[batch]
             figures = dict(picture_figures(*pair, self.masks[batch]))
             figures |= {f"lpips_{name}": distance(*pair) for name, distance in self._lpips.items()}
             for name, values in jax.device_get(figures).items():
                 totals[name] = totals.get(name, Mean()) + Mean.of(values[new])
-        return {name: total.value for name, total in totals.items() if total.count + total.infinite}
+        return totals
 
     def _batches(self, count: int) -> Iterator[tuple[slice, slice]]:
         """Batches of one size that hold all of ``count`` images, and what is new in each.
@@ -101,10 +132,6 @@ class Validation:
         for start in range(0, count, self._batch):
             first = max(0, min(start, len(self.images) - self._batch))
             yield slice(first, first + self._batch), slice(start - first, None)
-
-    def __call__(self, variables: Params) -> dict[str, float]:
-        """:meth:`figures` of a generator's variables."""
-        return self.figures(self.outputs(variables)["composite"])
 
     def columns(self, variables: Params, rows: int = 6) -> dict[str, np.ndarray]:
         """What to show, float32 (rows, H, W, 3) in [-1, 1], by title: inputs, stages, result."""

@@ -404,7 +404,7 @@ def test_a_picture_that_is_a_bomb_is_one_line_without_warnings(fill, monkeypatch
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # a warning, and the wrong size
     check_refusal(fill("in.png", "mask.png", "-o", "out.png"), "the picture is 40x40")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    check_refusal(fill("in.png", "mask.png", "-o", "out.png"), "in.png: can't be read as a picture")
+    check_refusal(fill("in.png", "mask.png", "-o", "out.png"), "in.png: it claims to be very large")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 import tyro
 
+from benchmarks.fuzz.tensorflow_checkpoint import write_checkpoint
 from jax_inpaint.commands.convert import Convert
 from jax_inpaint.convert import ConvertError, convert
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
@@ -16,7 +17,6 @@ from jax_inpaint.torch_files import TensorFileError
 from jax_inpaint.weights import load_weights
 from tests.twins import lama, partial_unet
 from tests.twins.deepfillv2 import SameNetwork, SymmetricNetwork
-from tests.twins.tensorflow_checkpoint import write_checkpoint
 
 
 @pytest.fixture
@@ -161,3 +161,9 @@ def test_the_command_replaces_nothing_unasked(run, tmp_path):
     with pytest.raises(ConvertError, match="no step 3"):
         run("a.pth", "-o", "b.safetensors", "--step", "3")
     assert {file.name for file in tmp_path.iterdir()} == {"a.pth", "weights.safetensors"}
+
+
+def test_tensors_without_names_are_no_generator(tmp_path):
+    torch.save({0: torch.ones(1), ("a", 1): torch.ones(1)}, tmp_path / "a.pth")
+    with pytest.raises(ConvertError, match=r"a\.pth isn't of a kind .* It holds no tensors"):
+        convert(tmp_path / "a.pth")

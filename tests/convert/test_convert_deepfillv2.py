@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.fuzz.tensorflow_checkpoint import write_checkpoint
 from benchmarks.twin.network import GatedConv
 from jax_inpaint.convert import convert
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from tests.twins.agreement import assert_agreement, picture_and_mask
 from tests.twins.deepfillv2 import SameNetwork, SymmetricNetwork
-from tests.twins.tensorflow_checkpoint import write_checkpoint
 from tests.twins.torch_arrays import from_torch, randomize, to_torch
 
 NETWORKS = {

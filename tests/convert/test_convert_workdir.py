@@ -11,8 +11,9 @@ import pytest
 
 from jax_inpaint.convert import ConvertError, convert
 from jax_inpaint.models.lama import LaMaConfig
-from jax_inpaint.training.checkpoint import Checkpoints, open_workdir
+from jax_inpaint.training.checkpoint import Checkpoints
 from jax_inpaint.training.state import TrainState
+from jax_inpaint.training.workdir import open_workdir
 from jax_inpaint.weights import load_weights, save_weights
 from tests.small import small
 
@@ -29,12 +30,12 @@ def variables_of(generator, seed):
 
 def save_run(config, averages):
     """A workdir with a checkpoint of each step; the rest of the state is small."""
-    workdir = open_workdir(config)
-    checkpoints = Checkpoints(workdir, keep=len(averages))
-    for step, average in averages.items():
-        state = TrainState(jnp.int32(step), {"w": jnp.ones(2)}, {}, {}, {}, (), (), average)
-        checkpoints.save(step, state, config, {"hole_l1": 0.1})
-    checkpoints.close()
+    with open_workdir(config) as workdir:
+        checkpoints = Checkpoints(workdir, keep=len(averages))
+        for step, average in averages.items():
+            state = TrainState(jnp.int32(step), {"w": jnp.ones(2)}, {}, {}, {}, (), (), average)
+            checkpoints.save(step, state, config, {"hole_l1": 0.1})
+        checkpoints.close()
     return workdir
 
 
@@ -77,17 +78,21 @@ def test_steps_that_are_not_there_are_said(run, tmp_path):
         convert(workdir, step=4)
     with pytest.raises(ConvertError, match="no colour order to set"):
         convert(workdir, color_order="bgr")
-    empty = open_workdir(dataclasses.replace(config, workdir=str(tmp_path / "empty")))
-    (empty / "checkpoints").mkdir()
+    with open_workdir(dataclasses.replace(config, workdir=str(tmp_path / "empty"))) as empty:
+        (empty / "checkpoints").mkdir()
     with pytest.raises(ConvertError, match="no complete checkpoint yet"):
         convert(empty)
 
 
 def test_damaged_checkpoints_are_named(run, tmp_path):
     copy = Path(shutil.copytree(run[0], tmp_path / "copy"))
-    shutil.rmtree(copy / "checkpoints" / "5" / "state")
-    with pytest.raises(ConvertError, match=r"checkpoints/5 can't be read"):
+    config_file = copy / "checkpoints" / "5" / "config" / "metadata"
+    config_file.write_bytes(config_file.read_bytes()[:-1])
+    before = listing(copy)
+    with pytest.raises(ConvertError, match=rf"{config_file} is damaged .* of steps 3, 5 \(--step"):
         convert(copy)
+    assert convert(copy, step=3).kind == "a training run at step 3"
+    assert listing(copy) == before
 
 
 def test_weights_of_ours_stay_as_they_are(run, tmp_path):

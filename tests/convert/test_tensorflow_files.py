@@ -4,9 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.fuzz.tensorflow_checkpoint import (
+    Table,
+    crc32c,
+    field,
+    masked,
+    varint,
+    write_checkpoint,
+)
 from jax_inpaint.tensorflow_files import find_checkpoint, read_checkpoint
 from jax_inpaint.torch_files import TensorFileError
-from tests.twins.tensorflow_checkpoint import Table, crc32c, field, write_checkpoint
 
 # Written by TensorFlow itself: data/write_checkpoint.py.
 FIXTURE = Path(__file__).parent / "data" / "tensorflow"
@@ -134,3 +141,51 @@ def test_what_is_not_read_is_said(tmp_path):
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "gone"')
     with pytest.raises(TensorFileError, match="names gone, but there is no"):
         find_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/", ".", "..", "", "x" * 300, "é"])
+def test_a_folder_that_names_no_checkpoint_is_refused(tmp_path, name):
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{name}/"')
+    with pytest.raises(TensorFileError, match="but there is no"):
+        find_checkpoint(tmp_path)
+
+
+def entry(*, shape=(2,), file=0, start=0, size=8):
+    sizes = b"".join(field(2, field(1, side)) for side in shape)
+    values = field(1, 1), field(2, sizes), field(3, file), field(4, start), field(5, size)
+    return b"".join(values)
+
+
+SUM = varint(6 << 3 | 5) + masked(bytes(64))
+
+
+def with_entries(folder: Path, entries, handles: int = 1, data: bytes = bytes(64)) -> Path:
+    """A checkpoint whose index says what it likes, with sums that are right."""
+    table = Table()
+    handle = table.block([(b"", field(1, 1)), *entries])
+    index = table.finish([(b"%d" % number, handle) for number in range(handles)])
+    (folder / "snap.index").write_bytes(index)
+    (folder / "snap.data-00000-of-00001").write_bytes(data)
+    return folder / "snap"
+
+
+@pytest.mark.parametrize(
+    ("entries", "handles", "message"),
+    [
+        ([(b"a", entry(size=2**40))], 1, r"snap\.data.* is damaged: it ends within a"),
+        ([(b"a", entry(start=2**62))], 1, r"snap\.data.* is damaged: it ends within a"),
+        ([(name, entry(shape=(16,), size=64) + SUM) for name in (b"a", b"b")], 1, "ends within b"),
+        ([(b"a", entry(shape=(b"x" * 9, 2**60)))], 1, "field 1 isn't a number"),
+        ([(b"a", entry(shape=(1,) * 100))], 1, "a has 100 axes"),
+        ([(b"a", entry(shape=(2**40,)))], 1, "aren't those of its shape"),
+        ([(b"a" * 2000, entry())], 1, "a name of 2000 bytes"),
+        ([], 1000, "its parts overlap"),
+        ([(b"%06d" % i, b"") for i in range(100_001)], 1, "more than 100000 tensors"),
+        ([(b"a", b"\xff" * 10**6)], 1, "a number of more than 64 bits"),
+    ],
+)
+def test_what_an_index_claims_is_checked_before_memory_is_taken(
+    tmp_path, entries, handles, message
+):
+    with pytest.raises(TensorFileError, match=message):
+        read_checkpoint(with_entries(tmp_path, entries, handles))

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,6 @@ from jax_inpaint.data.stream import (
     validation_images,
     validation_masks,
 )
-from jax_inpaint.images import ImageFileError
 
 COUNT = 11
 
@@ -59,7 +59,12 @@ def broken_config(folder, tmp_path_factory):
         data = path.read_bytes()
         broken = path.name in ("02.png", "05.png", "06.png")
         (spoilt / path.name).write_bytes(data[:200] if broken else data)
-    return DataConfig(source=f"folder:{spoilt}", validation_source="photographs", size=(16, 24))
+    return DataConfig(
+        source=f"folder:{spoilt}",
+        validation_source="photographs",
+        size=(16, 24),
+        bad_percent=100.0,
+    )
 
 
 MASKS = 7
@@ -190,7 +195,7 @@ def test_a_folder_of_broken_images_ends_the_stream(tmp_path):
     (tmp_path / "a.png").touch()
     config = DataConfig(source=f"folder:{tmp_path}", validation_source="photographs")
     batches = training_batches(config, 2, seed=0)
-    with pytest.raises(DataError, match="none of the 1 images can be used"):
+    with pytest.raises(DataError, match="none of the 1 pictures can be used"):
         next(batches)
     batches.close()
 
@@ -238,9 +243,36 @@ def test_masks_that_cant_be_used_are_an_error(config, tmp_path):
         training_batches(config, 2, seed=0, masks=missing)
     (tmp_path / "broken.png").touch()
     batches = training_batches(config, 2, 0, masks=replace(missing, folder=str(tmp_path)))
-    with pytest.raises(ImageFileError, match=r"broken\.png"):
+    with pytest.raises(DataError, match="none of the 1 pictures can be used"):
         next(batches)
     batches.close()
+
+
+def test_another_mask_stands_in_for_a_broken_one(config, masks, tmp_path, caplog):
+    shutil.copytree(masks.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    (tmp_path / "4.png").write_bytes((tmp_path / "4.png").read_bytes()[:60])
+    spoilt = replace(masks, folder=str(tmp_path))
+    patient = replace(config, bad_percent=30.0)
+    batches = take_all(12, patient, 4, seed=0, masks=spoilt)
+    sound = take_all(12, config, 4, seed=0, masks=masks)
+    np.testing.assert_array_equal(batches["image"], sound["image"])
+    same = (batches["mask"] == sound["mask"]).all(axis=(2, 3, 4))
+    assert 0.4 < same.mean() < 0.95
+    skipped = sorted(record.getMessage() for record in caplog.records)
+    assert [message.split(":")[0] for message in skipped] == [
+        f"skipping {tmp_path / name}" for name in ("3.png", "4.png")
+    ]
+    assert_same(
+        take_all(5, patient, 4, seed=0, first_step=7, masks=spoilt),
+        {name: values[7:] for name, values in batches.items()},
+    )
+    assert len(validation_masks(str(tmp_path), (16, 24), MASKS, patient)) == MASKS
+    stream = training_batches(config, 4, seed=0, masks=spoilt)
+    with pytest.raises(DataError, match=f"folder:{tmp_path}: 2 of 7 pictures can't be read"):
+        list(stream)
+    with pytest.raises(DataError, match="2 of 7 pictures can't be read"):
+        validation_masks(str(tmp_path), (16, 24), MASKS)
 
 
 def test_a_batch_may_share_one_mask(config, masks):

@@ -93,7 +93,18 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"common": {}, "holes": 3, "methods": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"common": {}, "holes": 3, "methods": {}}',
+        '{"common": [], "holes": {}, "methods": {}}',
+        '{"common": {}, "holes": {"thin": 3}, "methods": {}}',
+    ],
+)
 def test_settings_that_are_none_are_named(tmp_path, text):
     (tmp_path / SETTINGS).write_text(text)
     with pytest.raises(EvaluationError, match=r"settings\.json isn't the settings of an eval"):
@@ -126,6 +137,18 @@ def test_a_part_that_is_damaged_or_gone_is_named(tmp_path):
     path.unlink()
     with pytest.raises(EvaluationError, match=r"000001\.npz is damaged .* same command makes it"):
         records.load("thin", "telea", range(2))
+
+
+def test_records_are_neither_pickles_nor_bombs(tmp_path):
+    records = opened(tmp_path)
+    records.save("thin", "telea", 0, columns(0, 4))
+    path = tmp_path / "parts/thin/telea/000000.npz"
+    np.savez(path, number=np.array([{}], object))
+    with pytest.raises(EvaluationError, match=r"000000\.npz is damaged \(Object arrays cannot"):
+        records.load("thin", "telea", [0])
+    np.savez_compressed(path, number=np.zeros(10**7))
+    with pytest.raises(EvaluationError, match=r"000000\.npz is damaged .*claims to hold 80000"):
+        records.load("thin", "telea", [0])
 
 
 def test_a_folder_that_can_t_be_written_to_is_one_line(tmp_path, monkeypatch):

@@ -178,3 +178,15 @@ def test_pillow_s_images_become_upright(tmp_path):
         assert image.size == (20, 12)
     np.testing.assert_array_equal(picture.pixels, read_picture(tmp_path / "in.jpg").pixels)
     assert b"A camera" in picture.metadata.exif
+
+
+@pytest.mark.parametrize("target", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize(
+    "told",
+    ['tiff:Orientation="6', 'tiff:Orientation="60"', "<tiff:Orientation>6", "tiff:Orientation>6"],
+)
+def test_an_orientation_that_is_damaged_doesn_t_turn_the_copy_again(tmp_path, target, told):
+    save(tmp_path / "in.webp", xmp=f"<x:xmpmeta {told}".encode())
+    picture = read_picture(tmp_path / "in.webp")
+    write_picture(tmp_path / f"out.{target}", picture)
+    assert read_picture(tmp_path / f"out.{target}").size == picture.size

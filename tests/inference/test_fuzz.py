@@ -1,7 +1,8 @@
-"""Bad input of every kind: a clear error or a right result, and nothing else."""
+"""Bad input of every kind: a clear error or a right result, and nothing else.
 
-import io
-import json
+Of files, benchmarks/fuzz has more, and tests/test_fuzzing.py.
+"""
+
 import os
 import warnings
 
@@ -11,15 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.fuzz.pictures import whole_pictures
 from jax_inpaint.errors import UserError
-from jax_inpaint.images import (
-    ImageFileError,
-    MaskOptions,
-    Picture,
-    read_hole,
-    read_picture,
-    write_picture,
-)
+from jax_inpaint.images import ImageFileError, Picture, read_picture
 from jax_inpaint.inference.inpainter import Inpainter
 from jax_inpaint.inference.network import Network
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
@@ -114,64 +109,13 @@ def test_arrays_of_any_shape_and_type(inpainter, image, mask, same_size, options
         assert not changed[dark].any()
 
 
-FORMATS = {
-    "png": {},
-    "jpg": {"quality": 90},
-    "webp": {"lossless": True},
-    "tif": {"compression": "tiff_lzw"},
-    "bmp": {},
-    "gif": {},
-}
-
-
-def encoded(name, mode="RGB"):
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F] = 6, "A camera"
-    pixels = np.random.default_rng(0).integers(0, 256, (24, 33, 3), np.uint8)
-    buffer = io.BytesIO()
-    more = {"exif": exif} if name in ("png", "jpg", "webp") else {}
-    image = Image.fromarray(pixels).convert(mode)
-    file_format = {"jpg": "JPEG", "tif": "TIFF"}.get(name, name.upper())
-    image.save(buffer, file_format, **FORMATS[name], **more)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@QUICK
-@given(data=st.data())
-def test_damaged_files(tmp_path, name, data):
-    content = bytearray(encoded(name))
-    for _ in range(data.draw(st.integers(0, 4))):
-        position = data.draw(st.integers(0, len(content) - 1))
-        content[position] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.sampled_from([len(content), len(content), data.draw(st.integers(0, 900))]))
-    path = tmp_path / f"in.{name}"
-    path.write_bytes(content[:cut])
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            picture = read_picture(path)
-        except ImageFileError:
-            return
-        # What can be read can be written, with all that it carries.
-        for suffix in (".png", ".tif", ".webp", ".jpg"):
-            out = (tmp_path / "out").with_suffix(suffix)
-            try:
-                write_picture(out, picture, force=True)
-            except ImageFileError as error:  # transparency in a JPEG, a long side in a WebP
-                refused = ("transparency needs" in str(error)) or ("takes sides of" in str(error))
-                assert refused
-                continue
-            again = read_picture(out)
-            assert again.size == picture.size
-            if suffix in (".png", ".tif"):
-                np.testing.assert_array_equal(again.pixels, picture.pixels)
-
-
-@pytest.mark.parametrize("name", ["png", "tif", "bmp", "webp", "gif", "jpg"])
+@pytest.mark.parametrize(
+    "name", ["png with everything", "tiff tiff_lzw", "bmp", "webp", "gif", "jpeg", "avif"]
+)
 def test_huge_claimed_sizes(tmp_path, name):
     """Every four bytes of the header in turn claim a hundred thousand pixels."""
-    content = encoded(name)
-    path = tmp_path / f"in.{name}"
+    content = whole_pictures()[name]
+    path = tmp_path / "in"
     for position in range(min(len(content) - 4, 200)):
         for order in ("little", "big"):
             claim = (100_000).to_bytes(4, order)
@@ -182,96 +126,6 @@ def test_huge_claimed_sizes(tmp_path, name):
                 except ImageFileError:
                     continue
             assert max(picture.size) <= 100_000
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "shapes",
-                    "annotations",
-                    "images",
-                    "points",
-                    "shape_type",
-                    "segmentation",
-                    "bbox",
-                    "counts",
-                    "size",
-                    "id",
-                    "image_id",
-                    "file_name",
-                    "height",
-                    "imageHeight",
-                ]
-            ),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=20,
-)
-
-
-@QUICK
-@given(content=JSON, within=st.sampled_from(["", "shapes", "annotations"]))
-def test_any_json(tmp_path, content, within):
-    path = tmp_path / "mask.json"
-    path.write_text(json.dumps({within: content} if within else content))
-    try:
-        hole = read_hole(path, size=(20, 30))
-    except ImageFileError:
-        return
-    assert (hole.shape, hole.dtype) == ((20, 30), bool)
-
-
-SHAPES = st.lists(
-    st.fixed_dictionaries(
-        {
-            "points": st.lists(
-                st.tuples(st.floats(allow_nan=True), st.floats(-50, 50)), max_size=5
-            ),
-            "shape_type": st.sampled_from(["polygon", "rectangle", "circle", "line"]),
-        }
-    ),
-    max_size=3,
-)
-
-
-@QUICK
-@given(shapes=SHAPES)
-def test_any_shapes(tmp_path, shapes):
-    path = tmp_path / "mask.json"
-    path.write_text(json.dumps({"shapes": shapes}))
-    try:
-        hole = read_hole(path, size=(20, 30))
-    except ImageFileError:
-        return
-    assert (hole.shape, hole.dtype) == ((20, 30), bool)
-
-
-@QUICK
-@given(
-    segmentation=st.one_of(
-        st.fixed_dictionaries({"size": st.just([20, 30]), "counts": st.text(max_size=30)}),
-        st.fixed_dictionaries(
-            {"size": st.just([20, 30]), "counts": st.lists(st.integers(-5, 700), max_size=5)}
-        ),
-        st.lists(st.lists(st.floats(-50, 50), max_size=9), max_size=3),
-    ),
-    box=st.lists(st.floats(), max_size=5),
-)
-def test_any_annotations(tmp_path, segmentation, box):
-    path = tmp_path / "mask.json"
-    content = {"annotations": [{"segmentation": segmentation, "bbox": box}]}
-    path.write_text(json.dumps(content))
-    try:
-        hole = read_hole(path, MaskOptions(invert=True), (20, 30))
-    except ImageFileError:
-        return
-    assert (hole.shape, hole.dtype) == ((20, 30), bool)
 
 
 @QUICK

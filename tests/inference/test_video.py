@@ -324,3 +324,27 @@ def test_without_pyav_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(VideoError, match=r"pip install 'jax_inpaint\[video\]' brings it"):
         module.import_av()
+
+
+def test_a_clip_whose_codec_isn_t_known_is_refused(tmp_path, inpainter):
+    path = write_clip(tmp_path / "in.mkv")
+    path.write_bytes(path.read_bytes().replace(b"V_FFV1", b"V_FFV9"))
+    with pytest.raises(VideoError, match=r"in\.mkv: can't be read as a clip \(its codec isn't"):
+        fill_video(inpainter, path, still_hole(hole()), tmp_path / "out.mkv")
+    with pytest.raises(VideoError, match="its codec isn't known"):
+        next(clip_holes(path, MaskOptions())(SIZE))
+
+
+def test_a_clip_without_frames_is_refused(tmp_path, inpainter):
+    path = write_clip(tmp_path / "in.mkv", frames=[picture(0)])
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"\x1f\x43\xb6\x75") + 12])  # in its first cluster
+    with pytest.raises(VideoError, match=r"in\.mkv: "):
+        fill_video(inpainter, path, still_hole(hole()), tmp_path / "out.mkv")
+    assert [file.name for file in tmp_path.iterdir()] == ["in.mkv"]
+
+
+def test_titles_in_no_known_encoding_are_no_obstacle(tmp_path, inpainter):
+    path = write_clip(tmp_path / "in.mkv")
+    path.write_bytes(path.read_bytes().replace(b"Lavf", b"\x80avf"))
+    assert fill_video(inpainter, path, still_hole(hole()), tmp_path / "out.mkv") == len(TIMES)

@@ -123,6 +123,10 @@ def test_a_soft_hole_is_the_blurred_mask_the_right_way_round():
     np.testing.assert_allclose(share, normal, atol=0.01)
 
 
+def numbers(images):
+    return jnp.arange(len(images))
+
+
 def linear(slope):
     """A critic of two heads whose gradients are known: ``slope`` everywhere, twice that."""
     return lambda x: (
@@ -135,7 +139,9 @@ def test_gradient_penalty_of_a_linear_critic_is_its_slope():
     slope = np.random.default_rng(0).normal(size=(4, 4, 3)).astype(np.float32)
     real, fake = jnp.zeros((2, 4, 4, 3)), jnp.ones((2, 4, 4, 3))
     norm = np.sqrt((slope**2).sum())
-    everywhere = gradient_penalty(jax.random.key(0), linear(slope), real, fake, jnp.ones(()))
+    everywhere = gradient_penalty(
+        jax.random.key(0), linear(slope), real, fake, jnp.ones(()), jnp.arange(len(real))
+    )
     np.testing.assert_allclose(everywhere, (norm - 1) ** 2 + (2 * norm - 1) ** 2, rtol=1e-4)
 
 
@@ -144,7 +150,9 @@ def test_a_masked_penalty_ignores_the_gradient_outside_the_hole():
     real, fake = jnp.zeros((1, 4, 4, 3)), jnp.ones((1, 4, 4, 3))
     mask = jnp.zeros((1, 4, 4, 1)).at[:, 1:3, 2:].set(1)
     inside = np.sqrt(((slope * mask) ** 2).sum())
-    penalty = gradient_penalty(jax.random.key(0), linear(slope), real, fake, mask)
+    penalty = gradient_penalty(
+        jax.random.key(0), linear(slope), real, fake, mask, jnp.arange(len(real))
+    )
     np.testing.assert_allclose(penalty, (inside - 1) ** 2 + (2 * inside - 1) ** 2, rtol=1e-4)
 
 
@@ -156,7 +164,9 @@ def test_the_penalty_is_taken_between_real_and_fake_and_differs_by_image():
         return (jnp.sum(x**2, axis=(1, 2, 3))[:, None],)
 
     real, fake = jnp.full((3, 2, 2, 1), -1.0), jnp.full((3, 2, 2, 1), 1.0)
-    penalty = gradient_penalty(jax.random.key(0), critic, real, fake, jnp.ones(()))
+    penalty = gradient_penalty(
+        jax.random.key(0), critic, real, fake, jnp.ones(()), jnp.arange(len(real))
+    )
     jax.effects_barrier()
     assert all(np.ptp(image) == 0 for image in seen[0])
     assert len({float(image.flat[0]) for image in seen[0]}) == 3
@@ -169,8 +179,8 @@ def test_penalties_of_a_part_of_a_batch_are_those_of_the_whole():
     rng = np.random.default_rng(0)
     real, fake = (jnp.asarray(x, jnp.float32) for x in rng.normal(size=(2, 4, 2, 2, 3)))
     key, one = jax.random.key(0), jnp.ones(())
-    whole = gradient_penalty(key, critic, real, fake, one)
-    part = gradient_penalty(key, critic, real[2:], fake[2:], one, first=2)
+    whole = gradient_penalty(key, critic, real, fake, one, numbers(real))
+    part = gradient_penalty(key, critic, real[2:], fake[2:], one, numbers(real)[2:])
     np.testing.assert_allclose(part, whole[2:], rtol=1e-5)
 
 
@@ -178,7 +188,11 @@ def test_a_flat_critic_has_a_finite_gradient_of_its_penalty():
     real = fake = jnp.zeros((1, 2, 2, 3))
 
     def loss(slope):
-        return jnp.sum(gradient_penalty(jax.random.key(0), linear(slope), real, fake, jnp.ones(())))
+        return jnp.sum(
+            gradient_penalty(
+                jax.random.key(0), linear(slope), real, fake, jnp.ones(()), jnp.arange(len(real))
+            )
+        )
 
     assert np.isfinite(jax.grad(loss)(jnp.zeros((2, 2, 3)))).all()
 

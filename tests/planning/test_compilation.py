@@ -3,10 +3,9 @@
 import dataclasses
 
 import jax
-import numpy as np
 import pytest
-from jax.sharding import Mesh
 
+from jax_inpaint.compilation.memory import required_memory
 from jax_inpaint.config import MaskConfig
 from jax_inpaint.models.deepfillv2 import DeepFillV2Config
 from jax_inpaint.models.sn_patchgan import SNPatchGANConfig
@@ -16,10 +15,10 @@ from jax_inpaint.planning.compilation import (
     compile_step,
     described_arguments,
     next_batch,
-    required_memory,
 )
 from jax_inpaint.planning.layers import network_products
-from jax_inpaint.training.parallel import AXIS, device_mesh, sharded_step
+from jax_inpaint.training.mesh import device_mesh
+from jax_inpaint.training.parallel import sharded_step
 from jax_inpaint.training.state import init_state
 from tests.small import SMALL, small
 from tests.training.test_every_config import CONFIGS, shrunk
@@ -60,7 +59,7 @@ def test_a_step_does_the_work_of_its_networks():
     forward for real and fake images, two gradients of each, then forward and one gradient.
     """
     config = small(generator=DeepFillV2Config(width=16), discriminator=SNPatchGANConfig(width=16))
-    found = compile_step(config, Mesh(np.array(jax.devices()[:1]), (AXIS,)), batch=2)
+    found = compile_step(config, device_mesh(devices=jax.devices()[:1]), batch=2)
     assert isinstance(found, Program)
     work = {
         name: sum(product.flops for product in products)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jax_inpaint.planning.program import Exchange, estimated_cycles, exchanges
-from jax_inpaint.training.parallel import AXIS, device_mesh
+from jax_inpaint.training.mesh import DATA, device_mesh
 
 PROGRAM = """HloModule jit_train_step, is_scheduled=true
 %fused (p: f32[8]) -> f32[8] {
@@ -40,7 +40,7 @@ def test_cycles_are_added_up_or_unknown():
 
 def test_a_real_program_of_eight_devices():
     mesh = device_mesh()
-    split = NamedSharding(mesh, PartitionSpec(AXIS))
+    split = NamedSharding(mesh, PartitionSpec(DATA))
     whole = NamedSharding(mesh, PartitionSpec())
     mean = jax.jit(lambda x: jnp.mean(x, axis=0), in_shardings=split, out_shardings=whole)
     text = mean.lower(jax.ShapeDtypeStruct((16, 5), jnp.float32)).compile().as_text()

@@ -73,7 +73,7 @@ def test_the_environment_is_as_it_was_afterwards(monkeypatch):
         with without_tpu():
             assert os.environ["TPU_SKIP_MDS_QUERY"] == "1"
             assert jax.config.jax_platforms == "cpu"
-            raise PlanError
+            raise PlanError("it failed")
 
     with pytest.raises(PlanError):
         plan()

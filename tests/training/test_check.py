@@ -22,7 +22,7 @@ from jax_inpaint.models.context_encoder import ContextEncoderConfig
 from jax_inpaint.models.global_local import GlobalLocalCriticsConfig
 from jax_inpaint.models.patchgan import PatchGANConfig
 from jax_inpaint.training.check import check_experiment
-from jax_inpaint.training.checkpoint import WorkdirError, open_workdir
+from jax_inpaint.training.workdir import WorkdirError, open_workdir
 from tests.small import small
 
 CONFIGS = sorted((Path(__file__).parent.parent.parent / "configs").glob("*.py"))
@@ -158,16 +158,20 @@ def test_critics_of_another_size_do_not_go_on(tmp_path):
     critics = small(discriminator=CRITICS, workdir=str(tmp_path))
     begun(tmp_path, critics)
     larger = dataclasses.replace(critics, data=DataConfig(size=(64, 64)))
-    with pytest.raises(WorkdirError, match=r"data\.size: \[32, 32\] -> \[64, 64\]"):
-        open_workdir(larger)
+    with (
+        pytest.raises(WorkdirError, match=r"data\.size: \[32, 32\] -> \[64, 64\]"),
+        open_workdir(larger),
+    ):
+        pass
     fully = small(workdir=str(tmp_path))
     begun(tmp_path / "other", fully)
-    open_workdir(
-        dataclasses.replace(fully, workdir=str(tmp_path / "other"), data=DataConfig(size=(64, 64)))
-    )
+    elsewhere = dataclasses.replace(fully, workdir=str(tmp_path / "other"))
+    with open_workdir(dataclasses.replace(elsewhere, data=DataConfig(size=(64, 64)))):
+        pass
 
 
 def test_a_run_that_saved_nothing_may_begin_again_with_another_network(tmp_path):
     first = small(workdir=str(tmp_path))
-    open_workdir(first)
-    open_workdir(dataclasses.replace(first, discriminator=CRITICS))
+    for config in (first, dataclasses.replace(first, discriminator=CRITICS)):
+        with open_workdir(config) as workdir:
+            assert json.loads((workdir / "config.json").read_text()) == to_dict(config)

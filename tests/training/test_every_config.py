@@ -6,7 +6,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from jax.sharding import Mesh
 
 from benchmarks.reduced import reduced, through_network, with_phases
 from jax_inpaint.config import load_config
@@ -14,7 +13,8 @@ from jax_inpaint.features import check_layers
 from jax_inpaint.features.files import random_feature_params
 from jax_inpaint.losses.terms import feature_layers
 from jax_inpaint.models import DISCRIMINATORS, GENERATORS
-from jax_inpaint.training.parallel import AXIS, parallel_step, replicate
+from jax_inpaint.training.mesh import device_mesh, place_state
+from jax_inpaint.training.parallel import parallel_step
 from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import describe_state, init_state
 from jax_inpaint.training.step import make_train_step
@@ -58,8 +58,8 @@ def test_every_phase_can_be_traced(path, squeezenet):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_three_steps_have_finite_losses_and_teach_both_networks(path, squeezenet):
     config = shrunk(path)
-    mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
-    first = state = replicate(init_state(config), mesh)
+    mesh = device_mesh(devices=jax.devices()[:1])
+    first = state = place_state(init_state(config), mesh)
     before = jax.device_get(first)
     step = parallel_step(config, mesh, {"squeezenet": squeezenet})
     rng = np.random.default_rng(0)

@@ -13,13 +13,8 @@ from jax_inpaint.losses.terms import L1, Adversarial, DiscountedL1, FeatureMatch
 from jax_inpaint.models.context_encoder import ContextEncoderConfig
 from jax_inpaint.models.lama import LaMaConfig
 from jax_inpaint.models.patchgan import PatchGANConfig
-from jax_inpaint.training.parallel import (
-    AXIS,
-    device_mesh,
-    parallel_step,
-    replicate,
-    sharded_step,
-)
+from jax_inpaint.training.mesh import device_mesh, place_state
+from jax_inpaint.training.parallel import parallel_step, sharded_step
 from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import init_state
 from tests.small import small
@@ -49,7 +44,7 @@ def batch_norm(parallel: str) -> Config:
 
 
 def after_three_steps(mesh: Mesh, settings: Config):
-    state = replicate(init_state(settings), mesh)
+    state = place_state(init_state(settings), mesh)
     step = parallel_step(settings, mesh)
     rng = np.random.default_rng(0)
     for number in range(3):
@@ -60,7 +55,7 @@ def after_three_steps(mesh: Mesh, settings: Config):
 
 @pytest.fixture(scope="module")
 def one_device():
-    mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
+    mesh = device_mesh(devices=jax.devices()[:1])
     return cache(lambda experiment: after_three_steps(mesh, experiment("jit")))
 
 
@@ -112,7 +107,7 @@ def lama(parallel: str) -> Config:
 )
 def test_devices_exchange_nothing_but_sums(experiment, parallel):
     settings, mesh = experiment(parallel), device_mesh()
-    state = replicate(init_state(settings), mesh)
+    state = place_state(init_state(settings), mesh)
     batch = {"image": np.zeros((8, 32, 32, 3), np.uint8)}
     step = sharded_step(settings, phase_at(settings.objective, 0), mesh)
     text = step.lower(state, batch, {}).compile().as_text()
@@ -124,7 +119,7 @@ def test_devices_exchange_nothing_but_sums(experiment, parallel):
 
 def test_the_state_is_donated_and_whole_on_every_device():
     settings, mesh = config("jit"), device_mesh()
-    state = replicate(init_state(settings), mesh)
+    state = place_state(init_state(settings), mesh)
     new, _ = parallel_step(settings, mesh)(state, {"image": np.zeros((8, 32, 32, 3), np.uint8)}, 0)
     kernel = lambda s: s.generator["coarse"]["conv1"]["conv"]["kernel"]  # noqa: E731
     assert kernel(state).is_deleted()

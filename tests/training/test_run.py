@@ -9,33 +9,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 import safetensors.numpy
 from PIL import Image
 
-
-def lines_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def final_state(workdir: Path) -> dict[str, np.ndarray]:
-    """All arrays of the last checkpoint by path, read with Orbax alone."""
-    with ocp.CheckpointManager(workdir.absolute() / "checkpoints") as manager:
-        restored = manager.restore(
-            manager.latest_step(), args=ocp.args.Composite(state=ocp.args.StandardRestore())
-        )
-
-    def flatten(tree, path=""):
-        if isinstance(tree, dict):
-            return {
-                k: v for name, t in tree.items() for k, v in flatten(t, f"{path}/{name}").items()
-            }
-        if isinstance(tree, (list, tuple)):
-            return {k: v for i, t in enumerate(tree) for k, v in flatten(t, f"{path}/{i}").items()}
-        return {} if tree is None else {path: np.asarray(tree)}
-
-    return flatten(restored["state"])
+from tests.conftest import training_command
+from tests.faulty_disk import run_script
+from tests.training.runs import final_state, lines_of, unfinished, wait_for_step
 
 
 def assert_equal_runs(a: Path, b: Path) -> None:
@@ -61,20 +41,6 @@ def uninterrupted(run_training, tmp_path_factory) -> tuple[Path, str]:
     status, output = run_training("--workdir", str(workdir))
     assert status == 0, output
     return workdir, output
-
-
-def wait_for_step(process, workdir: Path, step: int) -> None:
-    deadline = time.monotonic() + 240
-    while not any(line["step"] >= step for line in lines_of_running(workdir / "metrics.jsonl")):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def lines_of_running(path: Path) -> list[dict]:
-    """Like lines_of, for a file whose last line may be half written."""
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def test_a_run_leaves_what_it_promises(uninterrupted):
@@ -173,11 +139,6 @@ def test_a_run_killed_at_any_moment_resumes_from_its_last_complete_checkpoint(
     assert status == 0, output
     assert_equal_runs(workdir, expected)
     assert not unfinished(workdir)
-
-
-def unfinished(workdir: Path) -> list[Path]:
-    """Checkpoints that are being written, or were when the run was killed."""
-    return list((workdir / "checkpoints").glob("*.orbax-checkpoint-tmp*"))
 
 
 def wait_for_save(process, workdir: Path) -> None:
@@ -305,3 +266,108 @@ def test_explanations_reach_tensorboard(run_training, tmp_path):
     events = b"".join(path.read_bytes() for path in (tmp_path / "run" / "tensorboard").iterdir())
     for name in (b"explanation/gates", b"explanation/offset_flow", b"explanation/sources"):
         assert name in events
+
+
+@pytest.mark.slow
+def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before(
+    uninterrupted, run_training, tmp_path
+):
+    expected, _ = uninterrupted
+    workdir = tmp_path / "run"
+    shutil.copytree(expected, workdir)
+    chunks = (workdir / "checkpoints" / "12" / "state").glob("**/d/*")
+    damaged = max(chunks, key=lambda path: path.stat().st_size)
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    status, output = run_training("--workdir", str(workdir))
+    assert status == 0, output
+    assert f"{damaged} is damaged (its contents" in output
+    assert "12.damaged; step 9 is used instead" in output
+    assert "at step 9" in output
+    assert_equal_runs(workdir, expected)
+    assert (workdir / "checkpoints" / "12.damaged").is_dir()
+
+
+@pytest.mark.slow
+def test_of_two_runs_started_at_once_one_is_refused(uninterrupted, start_training, tmp_path):
+    expected, _ = uninterrupted
+    workdir = tmp_path / "run"
+    processes = [start_training("--workdir", str(workdir)) for _ in range(2)]
+    outputs = {process.communicate(timeout=300)[0]: process for process in processes}
+    refused, finished = sorted(outputs, key=lambda output: "is using it" not in output)
+    assert outputs[refused].returncode == 1, refused
+    assert f"another run, process {outputs[finished].pid} on host" in refused
+    assert "Traceback" not in refused
+    assert outputs[finished].returncode == 0, finished
+    assert_equal_runs(workdir, expected)
+
+
+ON_A_FAULTY_DISK = """
+import json, os, shutil, signal, subprocess, sys, time
+from pathlib import Path
+
+from tests.faulty_disk import Disk
+
+folder, copy, *command = sys.argv[1:]
+disk = Disk(Path(folder))
+workdir = disk.folder / "run"
+runs = []
+
+
+def run(saved=None, spoil=None, mend=None):
+    process = subprocess.Popen(
+        [*command, "--workdir", str(workdir)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while spoil and not (workdir / "checkpoints" / saved).exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.001)
+    if spoil:
+        process.send_signal(signal.SIGSTOP)
+        spoil(process.pid)
+        process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate(timeout=300)
+    if spoil:
+        mend()
+    kept = sorted(path.name for path in (workdir / "checkpoints").iterdir())
+    runs.append({"status": process.returncode, "output": output, "checkpoints": kept})
+
+
+run("3", disk.fill, disk.free)
+run("6", lambda _: disk.protect(), disk.unprotect)
+run()
+shutil.copytree(workdir, copy)
+print(json.dumps({"runs": runs, "reasons": disk.reasons}))
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_or_read_only_ends_a_run_that_goes_on_once_it_is_not(
+    uninterrupted, program_environment, tmp_path
+):
+    expected, _ = uninterrupted
+    (tmp_path / "disk").mkdir()
+    workdir = tmp_path / "run"
+    result = run_script(
+        ON_A_FAULTY_DISK,
+        *(str(tmp_path / "disk"), str(workdir), *training_command()),
+        environment=program_environment,
+    )
+    full, read_only, last = result["runs"]
+    for run, reason, saved in (
+        (full, result["reasons"]["full"], 3),
+        (read_only, result["reasons"]["read-only"], 6),
+    ):
+        assert run["status"] == 1, run["output"]
+        assert "Traceback" not in run["output"]
+        assert re.search(
+            rf"error: .* can't be (saved|written).*: {reason}\. The last complete checkpoint is "
+            rf"step {saved}; free space or make it writable, then the same command goes on",
+            run["output"],
+        ), run["output"]
+        complete = [int(name) for name in run["checkpoints"] if name.isdigit()]
+        assert max(complete) == saved
+    assert last["status"] == 0, last["output"]
+    assert "at step 6" in last["output"]
+    assert_equal_runs(workdir, expected)

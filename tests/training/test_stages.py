@@ -5,10 +5,10 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from jax.sharding import Mesh
 
 from jax_inpaint.config import DataConfig, Stage, TrainConfig
-from jax_inpaint.training.parallel import AXIS, parallel_step, replicate
+from jax_inpaint.training.mesh import device_mesh, place_state
+from jax_inpaint.training.parallel import parallel_step
 from jax_inpaint.training.stages import StagedBatches
 from jax_inpaint.training.state import init_state
 from tests.small import small
@@ -48,8 +48,8 @@ def test_a_resumed_run_sees_the_same_batches(config, first_step):
 
 @pytest.mark.slow
 def test_the_state_goes_on_from_size_to_size(config):
-    mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
-    state = replicate(init_state(config), mesh)
+    mesh = device_mesh(devices=jax.devices()[:1])
+    state = place_state(init_state(config), mesh)
     structure = jax.tree.structure(state)
     step = parallel_step(config, mesh)
     batches = StagedBatches(config, 1)

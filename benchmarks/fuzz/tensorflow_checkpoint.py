@@ -18,6 +18,7 @@ _SHIFTED = [_shifted(byte) for byte in range(256)]
 
 
 def crc32c(data: bytes) -> int:
+    """The checksum, by its definition."""
     register = 0xFFFFFFFF
     for byte in data:
         register = _SHIFTED[(register ^ byte) & 255] ^ (register >> 8)
@@ -25,16 +26,19 @@ def crc32c(data: bytes) -> int:
 
 
 def masked(data: bytes) -> bytes:
+    """The checksum as LevelDB stores it."""
     crc = crc32c(data)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def varint(number: int) -> bytes:
+    """A number in groups of seven bits."""
     more, rest = number >> 7, number & 127
     return bytes([rest | 128]) + varint(more) if more else bytes([rest])
 
 
 def field(number: int, value: int | bytes) -> bytes:
+    """A protocol buffer's field."""
     if isinstance(value, bytes):
         return varint(number << 3 | 2) + varint(len(value)) + value
     return varint(number << 3) + varint(value)
