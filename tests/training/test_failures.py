@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -46,22 +45,19 @@ def test_last_words_are_said_after_a_kill_and_only_then():
 
 
 def test_a_host_without_memory_is_told_what_lowers_it():
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
-
     script = """
+import resource
 import numpy as np
 from jax_inpaint.training.failures import telling_what_helps
 from tests.small import SMALL
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
 try:
     with telling_what_helps(SMALL):
         np.ones((2**34,), np.uint8)
 except ValueError as error:
     print(error)
 """
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, preexec_fn=limited
-    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "the host ran out of memory (Unable to allocate 16.0 GiB" in result.stdout, result
     for setting in ("data.workers (now 0)", "data.threads", "train.batch_size (4)"):
         assert setting in result.stdout
