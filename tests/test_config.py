@@ -69,6 +69,7 @@ def test_a_wrong_field_is_an_error_with_a_suggestion(capsys):
     [
         (("--train.parallel", "tpu"), "shard_map"),
         (("--data.size", "60", "64"), "multiples of 8"),
+        (("--data.size", "64", str(2**40)), "up to 65536"),
         (("--generator.width", "15"), "even"),
         (("--train.steps", "0"), ">= 1"),
         (("--train.steps", "many"), "many"),

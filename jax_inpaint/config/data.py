@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from jax_inpaint.config.values import require
+from jax_inpaint.config.values import TALLEST, require
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         for side in self.size:
-            require(side >= 8 and side % 8 == 0, "data.size", self.size, "positive multiples of 8")
+            fits = 8 <= side <= TALLEST and side % 8 == 0
+            require(fits, "data.size", self.size, f"multiples of 8 up to {TALLEST}")
         require(0 < self.min_area <= 1, "data.min_area", self.min_area, "in (0, 1]")
         require(
             0 < self.validation_percent < 100,

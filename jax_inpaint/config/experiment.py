@@ -8,7 +8,7 @@ from jax_inpaint.config.networks import DiscriminatorConfig, GeneratorConfig
 from jax_inpaint.config.objective import FeatureConfig, ObjectiveConfig
 from jax_inpaint.config.sketch import SketchConfig
 from jax_inpaint.config.training import MeshConfig, OptimizerConfig, Stage, TrainConfig
-from jax_inpaint.config.values import require
+from jax_inpaint.config.values import TALLEST, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +66,10 @@ class Config:
         multiple = self.generator.multiple
         for size in (self.data.size, *(stage.size for stage in self.train.stages)):
             require(
-                all(side >= multiple and side % multiple == 0 for side in size),
+                all(multiple <= side <= TALLEST and side % multiple == 0 for side in size),
                 "the size of images",
                 size,
-                f"multiples of {multiple} for {self.generator.architecture}",
+                f"multiples of {multiple} for {self.generator.architecture}, up to {TALLEST}",
             )
 
     def stage_at(self, step: int) -> tuple[Stage, int]:

@@ -19,6 +19,7 @@ def require(holds: bool, name: str, value: Any, wanted: str) -> None:
 # is traced before a tensor is looked at.
 WIDEST = 4096
 DEEPEST = 64
+TALLEST = 2**16  # pixels; XLA ends the process where a shape has more numbers than it can count
 
 
 def require_counts(section: str, config: Any, least: int = 1, **most: int) -> None:

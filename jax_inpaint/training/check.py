@@ -48,8 +48,8 @@ def discriminator_shapes(config: Config, size: Size) -> Any:
 
 
 def _inputs(config: Config, size: Size) -> tuple[Any, Any, Any]:
-    mask = jnp.zeros((1, *size, 1))
-    return jnp.zeros((1, *size, 3)), mask, mask if config.generator.takes_sketch else None
+    image, mask = (jax.ShapeDtypeStruct((1, *size, c), jnp.float32) for c in (3, 1))
+    return image, mask, mask if config.generator.takes_sketch else None
 
 
 def _check_outputs(config: Config, size: Size) -> None:
@@ -98,7 +98,7 @@ def _check_features(config: Config, size: Size) -> None:
                     network, random_feature_params(network, key), image, layers
                 ),
                 jax.random.key(0),
-                jnp.zeros((1, *size, 3)),
+                jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
             )
         except ValueError as error:
             raise ConfigError(f"objective.terms: {error}") from error

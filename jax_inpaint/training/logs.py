@@ -122,7 +122,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
     for line in path.read_bytes().splitlines():
         try:
             is_later = json.loads(line)["step"] > step
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # half a line of a run that was killed, or what a power loss made of it
         if not is_later:
             kept.append(line + b"\n")

@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
         digest = manifest.pop("sha256")
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{path} is damaged (it can't be read as a manifest)") from error
     if digest != _digest_of(manifest):
         raise DamagedError(f"{path} is damaged (its contents don't have its own SHA-256)")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jax_inpaint.config import Config, differences, to_dict
+from jax_inpaint.config.values import TALLEST
 from jax_inpaint.errors import UserError
 from jax_inpaint.files import write_atomically
 from jax_inpaint.training.check import discriminator_shapes
@@ -122,9 +123,11 @@ def _locked(workdir: Path) -> Iterator[None]:
 def _fixes(line: str, config: Config, path: Path) -> bool:
     """Whether a line of :func:`changes` would change the shape of the state."""
     if line.startswith("data.size:"):
-        height, width = json.loads(path.read_text())["data"]["size"]
-        before = discriminator_shapes(config, (height, width))
-        return before != discriminator_shapes(config, config.data.size)
+        match json.loads(path.read_text())["data"]["size"]:
+            case [int(height), int(width)] if all(0 < s <= TALLEST for s in (height, width)):
+                before = discriminator_shapes(config, (height, width))
+                return before != discriminator_shapes(config, config.data.size)
+        return True
     return _FIXED.match(line) is not None
 
 
@@ -137,7 +140,7 @@ def changes(config: Config) -> list[str]:
         before = json.loads(path.read_text())
         if not isinstance(before, dict):
             raise ValueError("it holds no object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkdirError(f"{path} isn't a run's configuration ({error})") from error
     return differences(before, to_dict(config))
 

@@ -64,5 +64,7 @@ def test_the_state_goes_on_from_size_to_size(config):
 def test_stages_must_rise_and_fit_the_network(config):
     with pytest.raises(ValueError, match="stages whose ends rise"):
         TrainConfig(stages=(Stage(5, (16, 16), 2), Stage(5, (32, 32), 2)))
-    with pytest.raises(ValueError, match="multiples of 8 for deepfillv2, got \\(20, 16\\)"):
+    with pytest.raises(
+        ValueError, match="multiples of 8 for deepfillv2, up to 65536, got \\(20, 16\\)"
+    ):
         dataclasses.replace(config, train=TrainConfig(stages=(Stage(5, (20, 16), 2),)))

@@ -116,6 +116,33 @@ def test_a_run_that_is_refused_changes_nothing(tmp_path):
     opened(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, '"text"', "7", "\udcff"])
+def test_what_is_no_configuration_is_refused_and_kept(tmp_path, content):
+    path = tmp_path / "config.json"
+    path.write_text(content, errors="surrogateescape")
+    before = path.read_bytes()
+    with (
+        pytest.raises(WorkdirError, match=r"config.json isn't a run's configuration"),
+        open_workdir(small(workdir=str(tmp_path))),
+    ):
+        pass
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [None, "ab", [32], [0, 32], [32, 2**40], [True, {}]])
+def test_another_size_that_is_none_is_another_model(tmp_path, size):
+    opened(tmp_path)
+    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
+    content = json.loads((tmp_path / "config.json").read_text())
+    content["data"]["size"] = size
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with (
+        pytest.raises(WorkdirError, match=r"another model:\n  data.size: "),
+        open_workdir(small(workdir=str(tmp_path))),
+    ):
+        pass
+
+
 def test_what_a_killed_run_left_before_its_configuration_does_not_matter(tmp_path):
     for name in (".lock", ".0123456789abcdef.tmp"):
         (tmp_path / name).touch()
