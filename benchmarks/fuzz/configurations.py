@@ -105,6 +105,6 @@ READERS = [
     Reader("configurations", RANDOM, _input, _read_json, (ValueError, RecursionError), share=0.5),
     Reader("workdirs", RANDOM, _input, _read_workdir, share=0.5),
     Reader(
-        "command lines", _ARGUMENTS, _command_line, _read_command_line, (SystemExit,), share=0.05
+        "command lines", _ARGUMENTS, _command_line, _read_command_line, (SystemExit,), share=0.01
     ),
 ]

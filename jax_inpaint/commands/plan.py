@@ -1,13 +1,19 @@
 """``jax-inpaint plan``: what training would need on TPUs, without having any."""
 
+import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import jax
 
 from jax_inpaint.config import Config, ConfigError, load_config
 from jax_inpaint.planning import (
+    SIZES,
+    Assumptions,
+    Chip,
     Program,
     Topology,
     compile_step,
@@ -16,9 +22,11 @@ from jax_inpaint.planning import (
     next_batch,
     parse_topology,
     report,
+    simulate,
     without_tpu,
 )
 from jax_inpaint.training.check import check_experiment
+from jax_inpaint.training.mesh import check_mesh
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,12 @@ class Plan:
     batch_per_chip: int | None = None  # images a chip; the config's batch, shared, without it
     search: int = 3  # compilations, at most, in search of the largest batch; 0: none
     images: int = 1_803_460  # photographs in the training set; Places2 has so many
+    # settings whose memory is to be compared, such as remat accumulate=2 fsdp=4 spatial=4; each
+    # takes a compilation
+    compare: tuple[str, ...] = ()
+    # share of a chip's peak that many are taken to reach; the compiler's estimate without it
+    utilization: float | None = None
+    reading: float = 100.0  # photographs a virtual CPU is taken to read and crop in a second
 
     def run(self) -> None:
         """Compiles and prints."""
@@ -52,10 +66,15 @@ class Plan:
             if value is not None and value < least:
                 option = name.replace("_", "-")
                 raise ConfigError(f"--{option} must be >= {least}, got {value}")
+        if self.utilization is not None and not 0 < self.utilization <= 1:
+            raise ConfigError(f"--utilization must be in (0, 1], got {self.utilization}")
+        if not 0 < self.reading < math.inf:
+            raise ConfigError(f"--reading must be > 0 and finite, got {self.reading}")
         return load_config(self.config)
 
     def _lines(self, config: Config, topology: Topology) -> Iterator[str]:
-        mesh, chip = described_mesh(topology), topology.chip
+        others = [(text, changed(config, text)) for text in self.compare]
+        mesh, chip = described_mesh(topology, config.mesh), topology.chip
         own, left_over = divmod(config.train.batch_size, topology.chips)
         batch = self.batch_per_chip or (8 if left_over else own)
         yield (
@@ -68,6 +87,9 @@ class Plan:
         )
         if left_over and not self.batch_per_chip:
             yield f"(the config's batch of {config.train.batch_size} can't be shared evenly)"
+        for setting in (config, *(other for _, other in others)):
+            train = replace(setting.train, batch_size=batch * topology.chips)
+            check_mesh(replace(setting, train=train), described_mesh(topology, setting.mesh))
         yield f"compiling for {batch} images a chip ..."
         first = compile_step(config, mesh, batch)
         sections = [
@@ -79,14 +101,54 @@ class Plan:
                 report.about_memory(first, chip),
                 report.about_work(first, topology),
                 report.about_exchanges(first),
+                self._scaling(first, config, chip),
                 *sections,
             ]
         for section in sections:
             yield ""
             yield from section
         yield ""
+        if others:
+            compiled = [("as configured", first)]
+            for text, other in others:
+                yield f"compiling with {text} ..."
+                devices = described_mesh(topology, other.mesh)
+                compiled.append((text, compile_step(other, devices, batch)))
+            yield from report.about_settings(compiled, chip)
+            yield ""
         tried = [first]
         while len(tried) <= self.search and (another := next_batch(tried, chip.memory)):
             yield f"compiling for {another} images a chip ..."
             tried.append(compile_step(config, mesh, another))
         yield from report.about_batches(tried, chip)
+
+    def _scaling(self, program: Program, config: Config, chip: Chip) -> Iterator[str]:
+        ahead = 2 * config.data.threads * max(1, config.data.workers)
+        utilization = self.utilization or program.estimated_utilization(chip)
+        if utilization is None:
+            return iter(
+                ["the compiler estimates no cycles; --utilization would tell how it scales"]
+            )
+        assumed = Assumptions(ahead, utilization, reading=self.reading)
+        image_bytes = 3 * prod(config.data.size)
+        scales = [simulate(program, chip, chips, image_bytes, assumed) for chips in SIZES]
+        return report.about_scaling(scales, assumed, program, self.images)
+
+
+def changed(config: Config, setting: str) -> Config:
+    """The experiment with another setting: ``remat``, or ``accumulate``, ``fsdp`` or ``spatial``.
+
+    Raises:
+        ConfigError: if the text is none of them, such as ``accumulate=2``.
+    """
+    name, _, value = setting.partition("=")
+    if setting == "remat":
+        return replace(config, train=replace(config.train, remat=True))
+    if name not in ("accumulate", "fsdp", "spatial") or not re.fullmatch("[1-9][0-9]{0,5}", value):
+        raise ConfigError(
+            "--compare takes remat, accumulate=N, fsdp=N and spatial=N, with a number N, "
+            f"got {setting!r}"
+        )
+    if name == "accumulate":
+        return replace(config, train=replace(config.train, accumulate=int(value)))
+    return replace(config, mesh=replace(config.mesh, **{name: int(value)}))

@@ -6,7 +6,9 @@ describe the slice, compile the step, read the compiled program, and tell what w
 
 from jax_inpaint.planning.compilation import Program, TooLarge, compile_step, next_batch
 from jax_inpaint.planning.layers import network_products
+from jax_inpaint.planning.scaling import SIZES, Assumptions, Scale, simulate
 from jax_inpaint.planning.topology import (
+    Chip,
     PlanError,
     Topology,
     described_mesh,
@@ -15,8 +17,12 @@ from jax_inpaint.planning.topology import (
 )
 
 __all__ = [
+    "SIZES",
+    "Assumptions",
+    "Chip",
     "PlanError",
     "Program",
+    "Scale",
     "TooLarge",
     "Topology",
     "compile_step",
@@ -24,5 +30,6 @@ __all__ = [
     "network_products",
     "next_batch",
     "parse_topology",
+    "simulate",
     "without_tpu",
 ]

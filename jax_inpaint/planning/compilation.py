@@ -15,7 +15,7 @@ from jax_inpaint.config import Config
 from jax_inpaint.features.files import random_feature_params
 from jax_inpaint.losses.terms import feature_layers
 from jax_inpaint.planning.program import Exchange, estimated_cycles, exchanges
-from jax_inpaint.planning.topology import PlanError
+from jax_inpaint.planning.topology import Chip, PlanError
 from jax_inpaint.training.parallel import sharded_step
 from jax_inpaint.training.state import describe_state
 
@@ -38,6 +38,12 @@ class Program:
     def memory(self) -> int:
         """What the step needs at once; the new state takes the old one's place."""
         return self.arguments + self.working + self.code
+
+    def estimated_utilization(self, chip: Chip) -> float | None:
+        """Share of the chip's peak by the compiler's estimate of cycles; None if it made none."""
+        if self.cycles is None:
+            return None
+        return self.flops * chip.clock / (self.cycles * chip.peak)
 
 
 @dataclass(frozen=True)

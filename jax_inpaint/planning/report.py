@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from jax_inpaint.config import Config
 from jax_inpaint.planning.compilation import Program, TooLarge
 from jax_inpaint.planning.layers import Product
+from jax_inpaint.planning.scaling import Assumptions, Scale
 from jax_inpaint.planning.topology import LANES, Chip, Topology
 
 _EXCHANGES = {
@@ -109,6 +110,69 @@ def about_exchanges(program: Program) -> Iterator[str]:
         for kind, found in program.exchanges.items()
     ]
     yield from table(rows, left=(0, 3))
+
+
+def about_settings(compiled: Sequence[tuple[str, Program | TooLarge]], chip: Chip) -> Iterator[str]:
+    """Memory with the config's own settings, first, and with each of others."""
+    yield "memory of each chip by settings, for as many images on all chips"
+    rows = [
+        ("settings", "state, images", "working space", "together", "saved", "arithmetic", "sent")
+    ]
+    plain = compiled[0][1]
+    for name, program in compiled:
+        saved = f"{100 - 100 * program.memory / plain.memory:.0f} %" if program != plain else ""
+        if isinstance(program, TooLarge):
+            needed = f"{gib(program.memory)} or more"
+            rows.append((name, "", "", needed, "", "", f"doesn't fit into {gib(chip.memory)}"))
+            continue
+        # What a loop does is counted once, however often it turns.
+        whole = "accumulate" not in name
+        sent = sum(found.bytes for found in program.exchanges.values())
+        rows.append(
+            (
+                name,
+                gib(program.arguments),
+                gib(program.working),
+                gib(program.memory),
+                saved if isinstance(plain, Program) else "",
+                f"{program.flops / 1e12:.2f} TFLOP" if whole else "-",
+                f"{sent / 1e6:.1f} MB" if whole else "-",
+            )
+        )
+    yield from table(rows)
+
+
+def about_scaling(
+    scales: Sequence[Scale], assumed: Assumptions, program: Program, epoch: int
+) -> Iterator[str]:
+    """What a run would gain from more chips, each with as many images, and what limits it."""
+    yield f"more chips with {program.batch} images each: a simulation, nothing of it measured"
+    heads = ("chips", "images/s", "efficiency", "step", "computing", "slowest", "sums", "reading")
+    rows: list[tuple[str, ...]] = [(*heads, "read by a host", "an epoch", "limited by")]
+    for scale in scales:
+        rate = scale.images / scale.step
+        times = (scale.compute, scale.slowest, scale.exchange, scale.input)
+        rows.append(
+            (
+                f"{scale.chips:,}",
+                f"{rate:,.0f}",
+                share(scale.compute, scale.step),
+                f"{1e3 * scale.step:.1f} ms",
+                *(share(time, scale.step) for time in times),
+                f"{scale.host_bytes / scale.step / 1e6:.0f} MB/s",
+                f"{epoch / rate / 60:.1f} min",
+                scale.limit,
+            )
+        )
+    yield from table(rows, left=())
+    yield (
+        f"  assumed: chips reach {100 * assumed.utilization:.1f} % of their peak and vary by "
+        f"{share(assumed.jitter, 1)}; a virtual CPU reads"
+    )
+    yield (
+        f"  {assumed.reading:.0f} photographs a second; {1e3 * assumed.stalls:.0f} batch in 1,000 "
+        f"of a host comes {assumed.stall:.0f} s late, and {assumed.ahead} are read ahead"
+    )
 
 
 def about_padding(products: dict[str, list[Product]], chip: Chip) -> Iterator[str]:

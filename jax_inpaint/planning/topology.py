@@ -25,13 +25,18 @@ class PlanError(UserError):
 
 @dataclass(frozen=True)
 class Chip:
-    """A kind of TPU. Its peak is Google's figure, its memory what libtpu lets a program use."""
+    """A kind of TPU. Figures are Google's; its memory is what libtpu lets a program use."""
 
     memory: int  # bytes
     peak: float  # FLOP/s of bfloat16 matrix products
+    clock: float  # cycles/s of its cores
     matrix_unit: int  # rows and columns of the tiles that its matrix units multiply
     layout: str  # libtpu's name for how its cores are presented: always one device a chip
     shapes: tuple[str, ...]  # of slices that Google lends
+    links: float  # bytes/s that it sends to its neighbours, over all links at once
+    network: float  # bytes/s of its host's network, shared out
+    on_host: int  # chips on a host of a slice
+    cpus: int  # virtual CPUs of such a host for each of its chips
 
 
 _FLAT = ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
@@ -42,10 +47,21 @@ _DEEP = (
 _GIB = 2**30
 
 CHIPS = {
-    "v4": Chip(int(30.75 * _GIB), 275e12, 128, "megacore", _DEEP),
-    "v5e": Chip(int(15.75 * _GIB), 197e12, 128, "default", _FLAT),
-    "v5p": Chip(int(95.74 * _GIB), 459e12, 128, "megacore", (*_DEEP, "16x16x24")),
-    "v6e": Chip(int(31.25 * _GIB), 918e12, 256, "default", _FLAT),
+    "v4": Chip(int(30.75 * _GIB), 275e12, 1.05e9, 128, "megacore", _DEEP, 270e9, 3.1e9, 4, 60),
+    "v5e": Chip(int(15.75 * _GIB), 197e12, 1.5e9, 128, "default", _FLAT, 200e9, 3.1e9, 4, 28),
+    "v5p": Chip(
+        int(95.74 * _GIB),
+        459e12,
+        1.75e9,
+        128,
+        "megacore",
+        (*_DEEP, "16x16x24"),
+        600e9,
+        6.2e9,
+        4,
+        52,
+    ),
+    "v6e": Chip(int(31.25 * _GIB), 918e12, 1.75e9, 256, "default", _FLAT, 400e9, 12.5e9, 4, 45),
 }
 
 # libtpu asks what machine it is on. Any answer will do: what it is to compile for is told apart.

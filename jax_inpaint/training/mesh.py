@@ -68,7 +68,6 @@ def check_mesh(config: Config, mesh: Mesh) -> None:
                 f"mesh.spatial {rows} must split a height of {height} into multiples of "
                 f"{config.generator.multiple}, for {config.generator.architecture}"
             )
-    batch_share(mesh)
 
 
 def state_shardings(state: Any, mesh: Mesh) -> Any:

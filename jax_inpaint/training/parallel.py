@@ -18,6 +18,7 @@ from jax_inpaint.training.mesh import (
     DATA,
     SPATIAL,
     HostBatch,
+    batch_share,
     check_mesh,
     place_batch,
     replicate,
@@ -57,6 +58,7 @@ def parallel_steps(
         ConfigError: if the devices can't share the batch evenly.
     """
     check_mesh(config, mesh)
+    batch_share(mesh)
     features = replicate(dict(feature_params or {}), mesh)
     wrap = _pmap if config.train.parallel == "pmap" else _global
     compiled = cache(lambda phase: wrap(config, phase, mesh))

@@ -4,8 +4,11 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 import tyro
+from jax.sharding import Mesh
 
 from jax_inpaint import cli
 from jax_inpaint.commands import plan
@@ -13,6 +16,7 @@ from jax_inpaint.commands.plan import Plan
 from jax_inpaint.config import load_config
 from jax_inpaint.planning import Program, TooLarge, network_products
 from jax_inpaint.planning.program import Exchange
+from jax_inpaint.training.mesh import AXES
 
 GIB = 2**30
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -40,24 +44,42 @@ def run(*arguments):
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """A made-up compiler, whose steps need 1 GiB and 0.1 GiB an image; notes the batches."""
+    """A made-up compiler, whose steps need 1 GiB and 0.1 GiB an image; notes the batches.
+
+    What fsdp shares out of the 1 GiB is half of it; the other settings share the rest.
+    """
     batches = []
+
+    def described_mesh(topology, mesh):
+        shape = topology.chips // (mesh.fsdp * mesh.spatial), mesh.fsdp, mesh.spatial
+        return Mesh(np.full(shape, jax.devices()[0]), AXES)
 
     def compile_step(config, mesh, batch):
         batches.append(batch)
-        memory = int((1 + 0.1 * batch) * GIB)
+        parts = config.train.accumulate * (1 + config.train.remat)
+        memory = int((0.5 + 0.5 / mesh.shape["fsdp"] + 0.1 * batch / parts) * GIB)
         if memory > 15.75 * GIB:
             return TooLarge(batch, memory)
         exchange = {"all-reduce": Exchange(3, 31_900_000)}
         return Program(batch, GIB // 2, memory - GIB, GIB // 2, 1e11 * batch, 10**6, exchange)
 
-    monkeypatch.setattr(plan, "described_mesh", lambda topology: None)
+    monkeypatch.setattr(plan, "described_mesh", described_mesh)
     monkeypatch.setattr(plan, "compile_step", compile_step)
     return batches
 
 
 def lines_of(text, word):
     return [" ".join(line.split()) for line in text.splitlines() if word in line]
+
+
+def table_rows(text, word):
+    """Words of the lines of the table whose head has a word."""
+    lines = text.splitlines()
+    first = next(number for number, line in enumerate(lines) if word in line) + 1
+    rows = [line.split() for line in lines[first:]]
+    return rows[
+        : next(number for number, row in enumerate(rows) if not row or row[0] == "assumed:")
+    ]
 
 
 def test_a_plan_says_it_all(config_file, compiled, capsys):
@@ -73,8 +95,35 @@ def test_a_plan_says_it_all(config_file, compiled, capsys):
     assert lines_of(text, "least time")[0].startswith("least time 2.0 ms")
     assert lines_of(text, "all-reduce")[0].startswith("all-reduce 3 31.90 MB sums over all chips")
     assert lines_of(text, "coarse/conv1 ")[0].split()[2:6] == ["5", "16", "12", "%"]
-    assert lines_of(text, "an epoch") == ["an epoch 2,000 steps of 64"]
+    assert lines_of(text, "an epoch ")[-1] == "an epoch 2,000 steps of 64"
     assert lines_of(text, "config's run") == ["the config's run 1,000 steps of 64, 0.5 epochs"]
+
+
+def test_settings_are_compared(config_file, compiled, capsys):
+    compare = ("accumulate=2", "fsdp=4", "remat")
+    run("--config", config_file(64), "--topology", "v5e:4x4", "--search", 0, "--compare", *compare)
+    text = capsys.readouterr().out
+    assert compiled == [4, 4, 4, 4]
+    rows = {line.split()[0]: " ".join(line.split()) for line in lines_of(text, "GiB")}
+    assert rows["as"].startswith("as configured 0.50 GiB 0.40 GiB 1.40 GiB 0.40 TFLOP 31.9 MB")
+    assert rows["accumulate=2"] == "accumulate=2 0.50 GiB 0.20 GiB 1.20 GiB 14 % - -"
+    assert rows["fsdp=4"] == "fsdp=4 0.50 GiB 0.02 GiB 1.02 GiB 27 % 0.40 TFLOP 31.9 MB"
+    assert rows["remat"] == "remat 0.50 GiB 0.20 GiB 1.20 GiB 14 % 0.40 TFLOP 31.9 MB"
+
+
+def test_a_plan_tells_what_limits_more_chips(config_file, compiled, capsys):
+    arguments = ("--config", config_file(64), "--topology", "v5e:4x4", "--search", 0)
+    run(*arguments, "--utilization", 0.5, "--reading", 1)
+    # 4 images of each chip, and 28 virtual CPUs for it that read one a second
+    rows = table_rows(capsys.readouterr().out, "efficiency")
+    assert [row[0] for row in rows] == ["8", "64", "256", "1,024"]
+    assert all(140 < float(row[4]) < 150 for row in rows), rows
+    assert all(row[-2:] == ["reading", "images"] for row in rows)
+    run(*arguments)
+    # the compiler's estimate of a million cycles at 1.5 GHz, and then some
+    rows = table_rows(capsys.readouterr().out, "efficiency")
+    assert [row[0] for row in rows] == ["8", "64", "256", "1,024"]
+    assert all(float(row[4]) > 0.6 for row in rows), rows
 
 
 def test_a_batch_that_chips_cannot_share_becomes_eight_each(config_file, compiled, capsys):
@@ -111,6 +160,10 @@ def test_where_nothing_fits_the_rest_is_told_all_the_same(
         (("--topology", "v5e:3x3"), "there is no TPU slice 'v5e:3x3'; there are v5e:1x1, v5e:2x2"),
         (("--topology", "v5e:2x2", "--batch-per-chip", 0), "--batch-per-chip must be >= 1, got 0"),
         (("--topology", "v5e:2x2", "--search", -1), "--search must be >= 0, got -1"),
+        (("--topology", "v5e:2x2", "--utilization", 2), "--utilization must be in (0, 1], got 2.0"),
+        (("--topology", "v5e:2x2", "--reading", "nan"), "--reading must be > 0 and finite, got n"),
+        (("--topology", "v5e:2x2", "--compare", "fsdp"), "--compare takes remat, accumulate=N"),
+        (("--topology", "v5e:2x2", "--compare", "fsdp=0"), "--compare takes remat, accumulate=N"),
         (("--topology", "v5e:2x2", "--config", "no.py"), "--config no.py: there is no such file"),
     ],
 )
