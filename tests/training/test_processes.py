@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.soak import saved_state
 from jax_inpaint.config import ConfigError
 from jax_inpaint.training.processes import Place, parse_place
-from tests.training.runs import final_state, lines_of, unfinished, wait_for_step
+from tests.training.runs import lines_of, unfinished, wait_for_step
 
 STEPS = 6
 LAYOUTS = [(1, 1), (1, 4), (2, 2), (4, 1)]  # processes x devices of each
@@ -82,7 +83,7 @@ def assert_agreement(workdir: Path, expected: Path, first: int = 0) -> None:
         assert line.keys() == other.keys()
         for name, value in other.items():
             assert line[name] == pytest.approx(value, rel=5e-3, abs=1e-4), (name, line["step"])
-    state, reference = final_state(workdir), final_state(expected)
+    state, reference = saved_state(workdir), saved_state(expected)
     assert state.keys() == reference.keys()
     differences = [np.abs(state[name] - reference[name]).ravel() for name in reference]
     # Adam moves a parameter by up to its learning rate whichever way rounding tips a tiny gradient.
@@ -156,7 +157,7 @@ def test_when_a_process_is_killed_the_other_ends_and_the_run_can_go_on(
 
 def assert_same_end(workdir: Path, expected: Path) -> None:
     """Bit for bit the same state after all steps."""
-    state, reference = final_state(workdir), final_state(expected)
+    state, reference = saved_state(workdir), saved_state(expected)
     assert state.keys() == reference.keys()
     for name, value in reference.items():
         np.testing.assert_array_equal(state[name], value, err_msg=name)

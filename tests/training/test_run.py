@@ -13,13 +13,14 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
+from benchmarks.soak import saved_state
 from tests.conftest import training_command
 from tests.faulty_disk import run_script
-from tests.training.runs import final_state, lines_of, unfinished, wait_for_step
+from tests.training.runs import lines_of, unfinished, wait_for_step
 
 
 def assert_equal_runs(a: Path, b: Path) -> None:
-    state, expected = final_state(a), final_state(b)
+    state, expected = saved_state(a), saved_state(b)
     assert len(expected) > 300  # parameters, moments, average and vectors
     assert state.keys() == expected.keys()
     for name, value in expected.items():
@@ -110,7 +111,7 @@ def test_a_stop_on_a_step_with_a_picture_is_saved_too(
     assert process.returncode == 143, output
     (saved,) = (int(path.name) for path in (workdir / "checkpoints").iterdir())
     assert saved >= 4
-    state, reference = final_state(workdir), final_state(expected)
+    state, reference = saved_state(workdir), saved_state(expected)
     assert state.keys() == reference.keys()
     assert state["/step"] == saved
 
@@ -196,7 +197,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     assert "Traceback" not in output
     saved = [int(path.name) for path in (workdir / "checkpoints").iterdir()]
     assert all(step < int(match[1]) for step in saved)
-    for name, value in (final_state(workdir) if saved else {}).items():
+    for name, value in (saved_state(workdir) if saved else {}).items():
         assert np.isfinite(value).all(), name
 
 
@@ -216,7 +217,7 @@ def test_a_run_with_batch_norm_goes_on_with_its_statistics(run_training, tmp_pat
     for workdir, stop in ((whole, "6"), (parts, "3"), (parts, "6")):
         status, output = run_training(*arguments, "--train.steps", stop, "--workdir", str(workdir))
         assert status == 0, output
-    state, expected = final_state(parts), final_state(whole)
+    state, expected = saved_state(parts), saved_state(whole)
     statistics = [name for name in expected if name.startswith("/statistics")]
     assert statistics
     for name, value in expected.items():
