@@ -115,30 +115,25 @@ def about_exchanges(program: Program) -> Iterator[str]:
 def about_settings(compiled: Sequence[tuple[str, Program | TooLarge]], chip: Chip) -> Iterator[str]:
     """Memory with the config's own settings, first, and with each of others."""
     yield "memory of each chip by settings, for as many images on all chips"
-    rows = [
-        ("settings", "state, images", "working space", "together", "saved", "arithmetic", "sent")
-    ]
+    heads = ("settings", "state, images", "working space", "together", "saved")
+    rows = [(*heads, "arithmetic", "cycles", "sent")]
     plain = compiled[0][1]
     for name, program in compiled:
         saved = f"{100 - 100 * program.memory / plain.memory:.0f} %" if program != plain else ""
         if isinstance(program, TooLarge):
-            needed = f"{gib(program.memory)} or more"
-            rows.append((name, "", "", needed, "", "", f"doesn't fit into {gib(chip.memory)}"))
+            rows.append((name, "", "", f"{gib(program.memory)} or more", "", "", "", ""))
             continue
-        # What a loop does is counted once, however often it turns.
-        whole = "accumulate" not in name
         sent = sum(found.bytes for found in program.exchanges.values())
-        rows.append(
-            (
-                name,
-                gib(program.arguments),
-                gib(program.working),
-                gib(program.memory),
-                saved if isinstance(plain, Program) else "",
-                f"{program.flops / 1e12:.2f} TFLOP" if whole else "-",
-                f"{sent / 1e6:.1f} MB" if whole else "-",
-            )
+        work = (
+            f"{program.flops / 1e12:.2f} TFLOP",
+            f"{program.cycles / 1e6:.1f} M" if program.cycles else "-",
+            f"{sent / 1e6:.1f} MB",
         )
+        # What a loop does is counted once, however often it turns.
+        if "accumulate" in name:
+            work = "-", "-", "-"
+        sizes = gib(program.arguments), gib(program.working), gib(program.memory)
+        rows.append((name, *sizes, saved if isinstance(plain, Program) else "", *work))
     yield from table(rows)
 
 

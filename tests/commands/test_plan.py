@@ -105,10 +105,12 @@ def test_settings_are_compared(config_file, compiled, capsys):
     text = capsys.readouterr().out
     assert compiled == [4, 4, 4, 4]
     rows = {line.split()[0]: " ".join(line.split()) for line in lines_of(text, "GiB")}
-    assert rows["as"].startswith("as configured 0.50 GiB 0.40 GiB 1.40 GiB 0.40 TFLOP 31.9 MB")
-    assert rows["accumulate=2"] == "accumulate=2 0.50 GiB 0.20 GiB 1.20 GiB 14 % - -"
-    assert rows["fsdp=4"] == "fsdp=4 0.50 GiB 0.02 GiB 1.02 GiB 27 % 0.40 TFLOP 31.9 MB"
-    assert rows["remat"] == "remat 0.50 GiB 0.20 GiB 1.20 GiB 14 % 0.40 TFLOP 31.9 MB"
+    assert rows["as"].startswith(
+        "as configured 0.50 GiB 0.40 GiB 1.40 GiB 0.40 TFLOP 1.0 M 31.9 MB"
+    )
+    assert rows["accumulate=2"] == "accumulate=2 0.50 GiB 0.20 GiB 1.20 GiB 14 % - - -"
+    assert rows["fsdp=4"] == "fsdp=4 0.50 GiB 0.02 GiB 1.02 GiB 27 % 0.40 TFLOP 1.0 M 31.9 MB"
+    assert rows["remat"] == "remat 0.50 GiB 0.20 GiB 1.20 GiB 14 % 0.40 TFLOP 1.0 M 31.9 MB"
 
 
 def test_a_plan_tells_what_limits_more_chips(config_file, compiled, capsys):
