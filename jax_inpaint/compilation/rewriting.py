@@ -18,13 +18,15 @@ from jax_inpaint.compilation.convolutions import CPU, GPU, rewrite_convolution
 Rules = Mapping[str, Callable[..., Array | None]]
 
 INLINED = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
+ENTERED = ("scan", "remat2", "checkpoint")  # that keep what they do around their operations
 
 
 def rewrite(function: Callable[..., Any], platform: str = "cpu") -> Callable[..., Any]:
     """The same function by faster operations, as far as :data:`RULES` has any for a platform.
 
     Apply it last, right inside ``jax.jit``: derivatives that ``function`` defines for itself are
-    gone. Loops, branches and recomputed blocks in it stay as they are. Results differ by rounding.
+    gone. ``scan`` and what is recomputed are entered; other loops and branches stay as they are.
+    Results differ by rounding.
     """
 
     @wraps(function)
@@ -54,12 +56,26 @@ def _evaluate(traced: core.ClosedJaxpr, arguments: Sequence[Any], rules: Rules) 
             inner = parameters["jaxpr" if "jaxpr" in parameters else "call_jaxpr"]
             outputs = _evaluate(inner, inputs, rules)
         else:
+            if name in ENTERED:
+                parameters = _rewritten_inside(parameters, rules)
             bound = equation.primitive.get_bind_params(parameters)
             outputs = equation.primitive.bind(*inputs, **bound)
             if not equation.primitive.multiple_results:
                 outputs = [outputs]
         values.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _rewritten_inside(parameters: dict[str, Any], rules: Rules) -> dict[str, Any]:
+    """The parameters of a primitive that runs a program, with that program rewritten."""
+    inner = parameters["jaxpr"]
+    is_open = isinstance(inner, core.Jaxpr)
+    closed = core.ClosedJaxpr(inner, ()) if is_open else inner
+    shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars]
+    traced = jax.make_jaxpr(lambda *arguments: _evaluate(closed, arguments, rules))(*shapes)
+    if is_open and traced.consts:
+        return parameters  # it has no place for constants
+    return parameters | {"jaxpr": traced.jaxpr if is_open else traced}
 
 
 def rewrite_sum(x: Array, *, axes: Sequence[int], **_: Any) -> Array | None:

@@ -229,6 +229,32 @@ def test_a_rewritten_function_keeps_its_trees_and_custom_functions():
     assert result["two"] == 2
 
 
+def test_scans_and_what_is_recomputed_are_rewritten_inside():
+    convolve = partial(direct_convolution, padding=((1, 1), (1, 1)))
+
+    def loss(x, kernel):
+        recomputed = jax.checkpoint(lambda x, kernel: jnp.sin(convolve(x, kernel)))
+        return (recomputed(x, kernel) ** 2).sum()
+
+    def summed(xs, kernel):
+        def step(total, x):
+            value, gradient = jax.value_and_grad(loss, 1)(x, kernel)
+            return total + gradient, value
+
+        return jax.lax.scan(step, jnp.zeros_like(kernel), xs)
+
+    xs, kernel = normal(0, 3, 1, 16, 16, 96), normal(1, 3, 3, 96, 96) / 30
+    text = str(jax.make_jaxpr(rewrite(summed))(xs, kernel))
+    assert "conv_general_dilated" in str(jax.make_jaxpr(summed)(xs, kernel))
+    assert "conv_general_dilated" not in text
+    assert "scan[" in text
+    assert "differentiated=True" in text  # else XLA would find that it was computed before
+    for result, expected in zip(
+        jax.jit(rewrite(summed))(xs, kernel), summed(xs, kernel), strict=True
+    ):
+        assert_close(result, expected, 3e-5)
+
+
 def test_large_sums_over_all_but_the_channels_are_products():
     x = normal(0, 4, 64, 64, 12)
     total = rewrite(lambda x: x.sum((0, 1, 2)))
