@@ -25,6 +25,7 @@ Section = Literal[
     "fill",
     "filling",
     "step",
+    "settings",
     "data",
     "masks",
     "metrics",

@@ -54,9 +54,9 @@ def one_device():
 @pytest.mark.parametrize(
     ("mesh", "changes", "devices"),
     [
-        (MeshConfig(fsdp=2), {"remat": True}, 2),
+        (MeshConfig(fsdp=2), {"remat": True, "accumulate": 2}, 2),
         (MeshConfig(spatial=2), {}, 2),
-        (MeshConfig(), {"accumulate": 4}, 1),
+        pytest.param(MeshConfig(), {"accumulate": 4}, 1, marks=pytest.mark.slow),
         pytest.param(MeshConfig(fsdp=2, spatial=2), {}, 8, marks=pytest.mark.slow),
         pytest.param(MeshConfig(spatial=4), {"accumulate": 2}, 8, marks=pytest.mark.slow),
     ],

@@ -114,7 +114,8 @@ def test_a_checkpoint_of_any_layout_goes_on_in_any_other(
     assert_agreement(workdir, trained(saved), first=3)
 
 
-@pytest.mark.parametrize("asked", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [0, 1])
 def test_a_preempted_process_has_all_save_the_same_step(trained, start_processes, tmp_path, asked):
     workdir = tmp_path / "run"
     processes = start_processes((2, 2), workdir, "--train.checkpoint-every", "1000")
