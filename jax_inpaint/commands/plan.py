@@ -132,7 +132,7 @@ class Plan:
         assumed = Assumptions(ahead, utilization, reading=self.reading)
         image_bytes = 3 * prod(config.data.size)
         scales = [simulate(program, chip, chips, image_bytes, assumed) for chips in SIZES]
-        return report.about_scaling(scales, assumed, program, self.images)
+        return report.about_scaling(scales, assumed, program, config, self.images)
 
 
 def changed(config: Config, setting: str) -> Config:

@@ -138,12 +138,13 @@ def about_settings(compiled: Sequence[tuple[str, Program | TooLarge]], chip: Chi
 
 
 def about_scaling(
-    scales: Sequence[Scale], assumed: Assumptions, program: Program, epoch: int
+    scales: Sequence[Scale], assumed: Assumptions, program: Program, config: Config, epoch: int
 ) -> Iterator[str]:
     """What a run would gain from more chips, each with as many images, and what limits it."""
     yield f"more chips with {program.batch} images each: a simulation, nothing of it measured"
     heads = ("chips", "images/s", "efficiency", "step", "computing", "slowest", "sums", "reading")
-    rows: list[tuple[str, ...]] = [(*heads, "read by a host", "an epoch", "limited by")]
+    seen = config.train.steps * config.train.batch_size
+    rows: list[tuple[str, ...]] = [(*heads, "read by a host", "an epoch", "the run", "limited by")]
     for scale in scales:
         rate = scale.images / scale.step
         times = (scale.compute, scale.slowest, scale.exchange, scale.input)
@@ -156,6 +157,7 @@ def about_scaling(
                 *(share(time, scale.step) for time in times),
                 f"{scale.host_bytes / scale.step / 1e6:.0f} MB/s",
                 f"{epoch / rate / 60:.1f} min",
+                f"{-(-seen // scale.images):,} steps, {seen / rate / 3600:.1f} h",
                 scale.limit,
             )
         )
