@@ -58,7 +58,12 @@ class Metadata:
 
 
 def read_metadata(image: Image.Image) -> Metadata:
-    """What an opened picture carries; it is upright, or will be turned."""
+    """What an opened picture carries; it is upright, or will be turned.
+
+    Raises what Pillow raises for pixels that can't be decoded, if they lie before what it carries.
+    """
+    if image.format == "PNG":
+        image.load()  # asked for EXIF, Pillow would do so, too, and not a second time if it failed
     info = image.info
     xmp = info.get("xmp", info.get(_XMP_OF_PNG))
     return Metadata(

@@ -469,6 +469,22 @@ def test_a_damaged_file_is_read_or_refused_with_its_name(tmp_path, name):
     assert messages
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["zeros", "a second header"])
+def test_a_png_whose_pixels_are_damaged_is_never_read_in_part(tmp_path, dtype, kind):
+    path = tmp_path / "a.png"
+    write_picture(path, Picture(noise(64, 64, "RGB", dtype), "RGB"))
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"IDAT") + 4000
+    if kind == "zeros":
+        data[middle : middle + 100] = bytes(100)
+    else:
+        data[-8:-4] = b"IHDR"  # in place of the end
+    path.write_bytes(data)
+    with pytest.raises(ImageFileError, match=r"a\.png: can't be read as a picture"):
+        read_picture(path)
+
+
 def test_a_tiff_tag_of_the_wrong_type_is_an_error(tmp_path):
     write_picture(tmp_path / "a.tif", Picture(noise(4, 5, "RGB", np.uint16), "RGB"))
     data = bytearray((tmp_path / "a.tif").read_bytes())
