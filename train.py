@@ -18,25 +18,22 @@ from jax_inpaint.errors import UserError
 from jax_inpaint.evaluation.baselines import BASELINES
 from jax_inpaint.images import from_uint8, to_uint8
 from jax_inpaint.losses.terms import load_feature_networks
-from jax_inpaint.stopping import StopRequest
-from jax_inpaint.training.check import check_experiment
-from jax_inpaint.training.checkpoint import Checkpoints
-from jax_inpaint.training.failures import (
-    KILLED,
-    last_words,
-    leave_at_once,
-    telling_what_helps,
-)
-from jax_inpaint.training.loop import NotFiniteError, describe, train
-from jax_inpaint.training.mesh import batch_share, device_mesh, place_state, whole
-from jax_inpaint.training.parallel import parallel_steps
-from jax_inpaint.training.processes import (
+from jax_inpaint.processes import (
     PROCESSES_HELP,
     first_does,
     is_first,
     join_processes,
+    last_words,
+    leave_at_once,
     parse_place,
 )
+from jax_inpaint.stopping import StopRequest
+from jax_inpaint.training.check import check_experiment
+from jax_inpaint.training.checkpoint import Checkpoints
+from jax_inpaint.training.failures import KILLED, telling_what_helps
+from jax_inpaint.training.loop import NotFiniteError, describe, train
+from jax_inpaint.training.mesh import batch_share, device_mesh, place_state, whole
+from jax_inpaint.training.parallel import parallel_steps
 from jax_inpaint.training.stages import StagedBatches
 from jax_inpaint.training.state import init_state
 from jax_inpaint.training.validation import Validation

@@ -19,6 +19,7 @@ from tqdm import tqdm
 import jax_inpaint
 from jax_inpaint.commands.fill import quiet_decoders
 from jax_inpaint.config import FeatureConfig, PictureFigure, check_seed
+from jax_inpaint.errors import UserError
 from jax_inpaint.evaluation.baselines import BaselineName
 from jax_inpaint.evaluation.errors import EvaluationError
 from jax_inpaint.evaluation.holes import Holes, parse_holes
@@ -32,6 +33,16 @@ from jax_inpaint.evaluation.scoring import Scorer, load_scorer
 from jax_inpaint.evaluation.summary import EVERYTHING, Summary, summarize
 from jax_inpaint.inference.options import FillOptions
 from jax_inpaint.metrics.structure import SMALLEST_MS_SSIM
+from jax_inpaint.processes import (
+    Parts,
+    find_place,
+    first_does,
+    is_first,
+    join_processes,
+    last_words,
+    leave_at_once,
+    noticing_lost_processes,
+)
 from jax_inpaint.stopping import StopRequest
 
 MASKS = ("thin", "medium", "thick", "union", "center")
@@ -39,6 +50,12 @@ BASELINES: tuple[BaselineName, ...] = ("mean-color", "telea", "navier-stokes", "
 
 # Arguments behind one flag, or each behind a flag of its own.
 Several = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction]
+
+KILLED = (
+    "jax-inpaint: this process was killed, or another one of its evaluation was. Mostly the system "
+    "does so for lack of memory; a smaller --batch-size takes less. The same command, started anew "
+    "everywhere, goes on from what is recorded."
+)
 
 RANKED_BY = ("lpips_alexnet", "lpips_vgg16", "lpips_squeezenet", "hole_l1")  # the first there is
 
@@ -80,15 +97,36 @@ class Evaluate:
     device: str | None = None  # where networks fill: cpu, gpu, gpu:1; what JAX prefers without it
     # public weights of networks that metrics look through
     features: FeatureConfig = field(default_factory=FeatureConfig)
+    # of several processes that share the work: HOST:PORT where process 0 listens. Those that a
+    # launcher started (SLURM, Open MPI, Kubernetes, a TPU slice) find each other without it
+    coordinator: str | None = None
+    processes: int | None = None  # how many there are; SLURM and MPI can tell
+    process: int | None = None  # which one this is, from 0; SLURM and MPI can tell
 
     def run(self) -> int:
-        """Evaluates, or goes on; returns the exit status."""
+        """Evaluates, or goes on, maybe with other processes; returns the exit status."""
         if self.batch_size < 1 or self.draws < 1:
             raise EvaluationError("--batch-size and --draws must be >= 1")
         check_seed("--seed", self.seed)
         if self.size is not None and min(self.size) < 8:
             raise EvaluationError(f"--size must be 8 pixels or more, got {self.size}")
-        with quiet_decoders() as messages:
+        join_processes(find_place(self.coordinator, self.processes, self.process))
+        several = jax.process_count() > 1
+        try:
+            with (
+                last_words(KILLED) if several else contextlib.nullcontext(),
+                noticing_lost_processes("what is recorded"),
+            ):
+                return self._run()
+        except (UserError, KeyboardInterrupt) as error:
+            if not several:
+                raise
+            print(f"jax-inpaint: {' '.join(str(error).split()) or 'stopped'}", file=sys.stderr)
+            leave_at_once(1 if isinstance(error, UserError) else 128 + signal.SIGINT)
+
+    def _run(self) -> int:
+        say = print if is_first() else lambda *_: None
+        with quiet_decoders() as messages, contextlib.ExitStack() as held:
             photographs = Photographs(
                 self.data,
                 split=self.split,
@@ -101,23 +139,44 @@ class Evaluate:
             scorer, missing, weights = load_scorer(self.features, self.batch_size)
             rank_by = self._rank_by(scorer)
             for title, reason in missing.items():
-                print(f"without {title}: {reason}")
-            records = Records(
-                self.output,
-                self._common(photographs, scorer, weights),
-                {h.name: h.identity for h in holes},
-                {m.name: m.identity for m in methods},
+                say(f"without {title}: {reason}")
+
+            def open_records() -> Records:
+                return Records(
+                    self.output,
+                    self._common(photographs, scorer, weights),
+                    {h.name: h.identity for h in holes},
+                    {m.name: m.identity for m in methods},
+                )
+
+            def open_first() -> Records:
+                records = open_records()
+                held.enter_context(records.locked())
+                return records
+
+            records = first_does(open_first) or open_records()
+            share = jax.process_index(), jax.process_count()
+            evaluation = Evaluation(
+                photographs, holes, methods, scorer, records, self.batch_size, share
             )
-            evaluation = Evaluation(photographs, holes, methods, scorer, records, self.batch_size)
-            with (
-                StopRequest() as stop,
-                tqdm(total=evaluation.total, unit="picture", file=messages) as bar,
-                contextlib.suppress(Stopped),
-            ):
-                evaluation.run(bar.update, lambda: stop.signal is not None)
+            with StopRequest() as stop:
+                parts = Parts(stop)
+                with (
+                    tqdm(
+                        total=evaluation.total,
+                        unit="picture",
+                        file=messages,
+                        disable=not is_first(),
+                    ) as bar,
+                    contextlib.suppress(Stopped),
+                ):
+                    evaluation.run(bar.update, parts.must_stop)
+                parts.wait_for_all()
             if stop.signal is not None:
-                print(f"stopped by {stop.signal.name}; the same command goes on from here")
+                say(f"stopped by {stop.signal.name}; the same command goes on from here")
                 return 128 + stop.signal
+            if not is_first():
+                return 0
             columns = {
                 h.name: {
                     m.name: records.load(h.name, m.name, range(len(evaluation.batches)))
@@ -203,7 +262,7 @@ class Evaluate:
             missing = {**missing, "MS-SSIM": small}
         read = set(numbers.tolist())
         names = zip(photographs.numbers, photographs.names, strict=True)
-        device = jax.devices()[0]
+        device = jax.local_devices()[0]
         about = About(
             {
                 "pictures": f"{len(read)} of {self.data}",

@@ -1,10 +1,11 @@
 """What was found out so far, on disk: an evaluation that was stopped goes on from there."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Shaped
 
 from jax_inpaint.evaluation.errors import EvaluationError
 from jax_inpaint.files import require_stored, write_atomically
+from jax_inpaint.locking import LockedError, locked
 
 Columns = dict[str, Shaped[np.ndarray, "n ..."]]
 
@@ -26,6 +28,9 @@ class Records:
 
     A file holds columns, a row a picture. Settings that decide them are kept beside them; methods
     and sets of holes may join later, but not change.
+
+    Several processes may save to one folder, of different batches; the first opens it before the
+    others do.
 
     Args:
         folder: made if it isn't there.
@@ -50,6 +55,7 @@ class Records:
         sections: dict[str, Any] = {"common": {"format": FORMAT, **common}}
         sections |= {"holes": dict(holes), "methods": dict(methods)}
         sections = json.loads(json.dumps(sections))  # as it will be read
+        before = None
         if path.exists():
             before = _read(path)
             if changed := list(_changes(before, sections)):
@@ -69,9 +75,27 @@ class Records:
             )
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, (json.dumps(sections, indent=2) + "\n").encode())
+            if sections != before:
+                write_atomically(path, (json.dumps(sections, indent=2) + "\n").encode())
         except OSError as error:
             raise EvaluationError(f"{folder}: can't be written ({error.strerror})") from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other evaluations out until the block ends; raises EvaluationError if one is in."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(locked(self._parts, "evaluation"))
+            except LockedError as error:
+                raise EvaluationError(
+                    f"{self._parts.parent}: another evaluation, {error}, is using it; wait for its "
+                    "end, or choose another --output"
+                ) from None
+            except OSError as error:
+                raise EvaluationError(
+                    f"{self._parts}: can't be written ({error.strerror})"
+                ) from error
+            yield
 
     def has(self, holes: str, method: str, batch: int) -> bool:
         """Whether there are records of a batch."""

@@ -35,6 +35,8 @@ class Evaluation:
         scorer: computes figures.
         records: keeps them.
         batch: pictures a batch.
+        share: of several processes the number of this one, from 0, and how many there are. Each
+            takes batches of its own, the same ones whatever is recorded already.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Evaluation:
         scorer: Scorer,
         records: Records,
         batch: int,
+        share: tuple[int, int] = (0, 1),
     ):
         self.photographs, self.holes, self.methods = photographs, holes, methods
+        self._share = share
         self.scorer, self._records, self._batch = scorer, records, batch
         self._sizes_met: set[tuple[str, tuple[int, ...]]] = set()
 
@@ -58,8 +62,15 @@ class Evaluation:
 
     @property
     def total(self) -> int:
-        """Pictures to fill in all."""
-        return len(self.photographs) * len(self.holes) * len(self.methods)
+        """Pictures for this process to fill in all."""
+        return sum(len(indexes) for _, _, indexes in self._units) * len(self.methods)
+
+    @property
+    def _units(self) -> list[tuple[Holes, int, range]]:
+        """This process's sets of holes and batches, with the number and indexes of each batch."""
+        number, count = self._share
+        units = [(holes, *batch) for holes in self.holes for batch in enumerate(self.batches)]
+        return units[number::count]
 
     def run(
         self, progress: Callable[[int], None], must_stop: Callable[[], bool] = lambda: False
@@ -74,28 +85,30 @@ class Evaluation:
             Stopped: if so.
             EvaluationError: if a picture can't be filled.
         """
-        for holes in self.holes:
-            for batch, indexes in enumerate(self.batches):
-                missing = [
-                    method
-                    for method in self.methods
-                    if not self._records.has(holes.name, method.name, batch)
-                ]
-                progress(len(indexes) * (len(self.methods) - len(missing)))
-                without_features = self.scorer.has_features and not self._records.has(
-                    PHOTOGRAPHS, FEATURES, batch
-                )
-                if not missing and not without_features:
-                    continue
-                examples = list(self.examples(holes, indexes))
-                if without_features:
-                    self._records.save(PHOTOGRAPHS, FEATURES, batch, self._features(examples))
-                for method in missing:
-                    columns = self._score(method, examples)
-                    self._records.save(holes.name, method.name, batch, columns)
-                    progress(len(indexes))
-                    if must_stop():
-                        raise Stopped
+        for holes, batch, indexes in self._units:
+            missing = [
+                method
+                for method in self.methods
+                if not self._records.has(holes.name, method.name, batch)
+            ]
+            progress(len(indexes) * (len(self.methods) - len(missing)))
+            # Once for each batch, by whoever fills its first holes.
+            without_features = (
+                self.scorer.has_features
+                and holes is self.holes[0]
+                and not self._records.has(PHOTOGRAPHS, FEATURES, batch)
+            )
+            if not missing and not without_features:
+                continue
+            examples = list(self.examples(holes, indexes))
+            if without_features:
+                self._records.save(PHOTOGRAPHS, FEATURES, batch, self._features(examples))
+            for method in missing:
+                columns = self._score(method, examples)
+                self._records.save(holes.name, method.name, batch, columns)
+                progress(len(indexes))
+                if must_stop():
+                    raise Stopped
 
     def examples(self, holes: Holes, indexes: Sequence[int]) -> Iterator[Example]:
         """Pictures with their holes; those that can't be read are left out."""

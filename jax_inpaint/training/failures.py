@@ -1,11 +1,7 @@
-"""How a run that can't go on ends: what it says, and that the others of it don't wait."""
+"""What a run that can't go on says."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 import jax
 
@@ -45,29 +41,3 @@ def telling_what_helps(config: Config) -> Iterator[None]:
             f"({config.data.size}), compute a batch in parts with train.accumulate "
             f"({config.train.accumulate}), or share the work among more devices (section mesh)"
         ) from error
-
-
-@contextmanager
-def last_words(text: str) -> Iterator[None]:
-    """Has a text printed on stderr should this process end without any notice, as by SIGKILL.
-
-    A child waits for the end of a pipe; it is told if all is well.
-    """
-    # It ignores what stops the process, which is for that to decide.
-    script = "trap '' INT TERM HUP; read -r line || printf '%s\\n' \"$1\" >&2"
-    with subprocess.Popen(["sh", "-c", script, "sh", text], stdin=subprocess.PIPE) as child:
-        assert child.stdin is not None
-        try:
-            yield
-        finally:
-            child.stdin.write(b"\n")
-            child.stdin.close()
-
-
-def leave_at_once(status: int) -> NoReturn:
-    """Ends the process without waiting for others, which would wait for this one in turn."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if jax.distributed.is_initialized():
-        os._exit(status)
-    raise SystemExit(status)

@@ -12,17 +12,17 @@ from jax.sharding import Mesh
 
 from jax_inpaint.config import Config
 from jax_inpaint.inference.sheets import explanation_pictures
-from jax_inpaint.stopping import StopRequest
-from jax_inpaint.training.checkpoint import Checkpoints
-from jax_inpaint.training.logs import RunLog
-from jax_inpaint.training.mesh import HostBatch, whole
-from jax_inpaint.training.parallel import Steps, StepsMetrics
-from jax_inpaint.training.processes import (
+from jax_inpaint.processes import (
     LostProcessError,
     SharedStop,
     is_first,
     noticing_lost_processes,
 )
+from jax_inpaint.stopping import StopRequest
+from jax_inpaint.training.checkpoint import Checkpoints
+from jax_inpaint.training.logs import RunLog
+from jax_inpaint.training.mesh import HostBatch, whole
+from jax_inpaint.training.parallel import Steps, StepsMetrics
 from jax_inpaint.training.schedule import steps_in_a_call
 from jax_inpaint.training.state import Params, TrainState
 from jax_inpaint.training.validation import Validation
@@ -128,7 +128,7 @@ def train(
     step = saved_step = first
     alone = False
     try:
-        with noticing_lost_processes():
+        with noticing_lost_processes("the last complete checkpoint"):
             while step < settings.steps and shared_stop.signal is None:
                 count = steps_in_a_call(config, step, most)
                 state, metrics = step_function(state, list(islice(batches, count)), step)

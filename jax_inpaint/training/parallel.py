@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import Config, Phase
 from jax_inpaint.layers.interception import gathered_rows
+from jax_inpaint.processes import meet
 from jax_inpaint.training.mesh import (
     BATCH,
     DATA,
@@ -24,7 +25,6 @@ from jax_inpaint.training.mesh import (
     replicate,
     state_shardings,
 )
-from jax_inpaint.training.processes import meet
 from jax_inpaint.training.schedule import phase_at
 from jax_inpaint.training.state import TrainState, describe_state
 from jax_inpaint.training.step import Metrics, make_train_step

@@ -20,7 +20,7 @@ from jax_inpaint.metrics import Mean
 from jax_inpaint.metrics.figures import PICTURE_FIGURES, picture_figures
 from jax_inpaint.metrics.lpips import load_lpips, lpips
 from jax_inpaint.ops.flow import flow_to_color
-from jax_inpaint.training.processes import gather
+from jax_inpaint.processes import gather
 from jax_inpaint.training.state import Params
 
 

@@ -1,13 +1,8 @@
 """The folder of a run: checked, kept from other runs, and what can't be written to it is said."""
 
 import contextlib
-import errno
-import fcntl
 import json
-import logging
-import os
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,15 +10,11 @@ from jax_inpaint.config import Config, differences, to_dict
 from jax_inpaint.config.values import TALLEST
 from jax_inpaint.errors import UserError
 from jax_inpaint.files import write_atomically
+from jax_inpaint.locking import LockedError, locked
 from jax_inpaint.training.check import discriminator_shapes
-
-logger = logging.getLogger(__name__)
 
 # What a run can't change when it goes on: networks shape the state, but for what they compute in.
 _FIXED = re.compile(r"(generator|discriminator)(\.(?!compute_dtype)|:)")
-
-# What file systems without locks answer.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 class WorkdirError(UserError):
@@ -91,32 +82,15 @@ def _is_visible(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(workdir: Path) -> Iterator[None]:
-    path = workdir / ".lock"
-    with writing(path):
-        workdir.mkdir(parents=True, exist_ok=True)
-        # Python lets no program inherit it, so that workers that outlive a run don't hold its lock.
-        file = path.open("a+b", buffering=0)
-    with file:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().decode(errors="replace").strip()
-            who = f"another run, {holder}," if holder else "another run"
+            with writing(workdir / ".lock"):
+                held.enter_context(locked(workdir, "run"))
+        except LockedError as error:
+            who = f"another run, {error}," if str(error) else "another run"
             raise WorkdirError(
                 f"{workdir}: {who} is using it; wait for its end, or choose another --workdir"
             ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            logger.warning(
-                "%s is on a file system without locks (%s): nothing keeps a second run from it",
-                workdir,
-                error.strerror,
-            )
-        with writing(path):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on host {socket.gethostname()}\n".encode())
         yield
 
 

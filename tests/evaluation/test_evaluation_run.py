@@ -66,7 +66,9 @@ def folder(tmp_path_factory):
 def evaluation(folder, scorer, tmp_path):
     """Makes evaluations whose records are in one folder."""
 
-    def make(*methods, holes=("boxes", "corner"), scorer=scorer, data=folder, output="out"):
+    def make(
+        *methods, holes=("boxes", "corner"), scorer=scorer, data=folder, output="out", share=(0, 1)
+    ):
         photographs = Photographs(str(data / "pictures"))
         sets = [parse_holes(f"folder:{data / name}", 0, photographs.stems) for name in holes]
         records = Records(
@@ -75,7 +77,7 @@ def evaluation(folder, scorer, tmp_path):
             {h.name: h.identity for h in sets},
             {m.name: m.identity for m in methods},
         )
-        return Evaluation(photographs, sets, list(methods), scorer, records, 2), records
+        return Evaluation(photographs, sets, list(methods), scorer, records, 2, share), records
 
     return make
 
@@ -117,6 +119,24 @@ def test_every_picture_is_filled_once_and_recorded_in_order(evaluation):
     np.testing.assert_equal(
         columns(whole, records)["boxes", "a"], columns(whole, records)["boxes", "b"]
     )
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_processes_share_the_batches_and_find_what_one_does(evaluation, count):
+    alone, records = evaluation(Filler("a"), Filler("b"), scorer=Features(), output="alone")
+    alone.run(nothing)
+    expected = columns(alone, records)
+    features = records.load(PHOTOGRAPHS, FEATURES, range(3))
+
+    a, b, done = Filler("a"), Filler("b"), []
+    for number in range(count):
+        part, records = evaluation(a, b, scorer=Features(), share=(number, count))
+        part.run(done.append)
+        assert sum(done) == len(a.filled + b.filled)
+        assert part.total <= -(-6 // count) * 2 * 2  # batches, their pictures, methods
+    assert len(a.filled) == len(set(a.filled)) == len(set(b.filled)) == 10
+    np.testing.assert_equal(columns(part, records), expected)
+    np.testing.assert_equal(records.load(PHOTOGRAPHS, FEATURES, range(3)), features)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 11, 12])

@@ -20,7 +20,7 @@ from tests.training.runs import lines_of, wait_for_step
 
 SPEAKER = """
 import sys
-from jax_inpaint.training.failures import last_words
+from jax_inpaint.processes import last_words
 with last_words("these are my last words"):
     print("alive", flush=True)
     sys.stdin.read()

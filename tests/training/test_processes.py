@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.soak import saved_state
 from jax_inpaint.config import ConfigError
-from jax_inpaint.training.processes import Place, parse_place
+from jax_inpaint.processes import Place, parse_place
 from tests.training.runs import lines_of, unfinished, wait_for_step
 
 STEPS = 6

@@ -1,28 +1,30 @@
-"""Several processes as one run: how they find each other, and what they agree on."""
+"""Several processes as one run: how they find each other, what they agree on, and how they end."""
 
 import argparse
 import itertools
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax._src.distributed import global_state
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from orbax.checkpoint import multihost
 
 from jax_inpaint.config import ConfigError
 from jax_inpaint.errors import UserError
 from jax_inpaint.stopping import StopRequest
-from jax_inpaint.training.mesh import AXES
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ _RANKS = (
 
 _LONGEST_WAIT = 3600  # seconds; a process that is gone is noticed long before
 _meetings = itertools.count()
+_LOOK_EVERY = 0.2  # seconds, while waiting for processes that may take hours
 
 # Of gloo, NCCL, and JAX's coordination service.
 _LOST = re.compile(
@@ -80,26 +83,40 @@ def parse_place(
         given, rest = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise ConfigError(str(error)) from error
-    if given.coordinator is None and given.processes is None and given.process is None:
-        return None, rest
+    return find_place(**vars(given), environment=environment), rest
+
+
+def find_place(
+    coordinator: str | None,
+    processes: int | None,
+    process: int | None,
+    environment: Mapping[str, str] = os.environ,
+) -> Place | None:
+    """This process's place as three flags say, of which a launcher may tell the latter two.
+
+    Raises:
+        ConfigError: if they don't make sense.
+    """
+    if coordinator is None and processes is None and process is None:
+        return None
     launched = _launched(environment)
     if launched is not None:
-        given.processes = launched[0] if given.processes is None else given.processes
-        given.process = launched[1] if given.process is None else given.process
-    if None in (given.coordinator, given.processes, given.process):
+        processes = launched[0] if processes is None else processes
+        process = launched[1] if process is None else process
+    if coordinator is None or processes is None or process is None:
         raise ConfigError(
             "--coordinator, --processes and --process go together; SLURM and MPI can tell the "
             "latter two"
         )
-    if not re.fullmatch(r".+:\d{1,5}", given.coordinator):
+    if not re.fullmatch(r".+:\d{1,5}", coordinator):
         raise ConfigError(
-            f"--coordinator must be HOST:PORT, such as 10.0.0.1:8476, got {given.coordinator}"
+            f"--coordinator must be HOST:PORT, such as 10.0.0.1:8476, got {coordinator}"
         )
-    if not 0 <= given.process < given.processes:
+    if not 0 <= process < processes:
         raise ConfigError(
-            f"--process must be from 0 to --processes - 1, got {given.process} of {given.processes}"
+            f"--process must be from 0 to --processes - 1, got {process} of {processes}"
         )
-    return Place(given.coordinator, given.processes, given.process), rest
+    return Place(coordinator, processes, process)
 
 
 def join_processes(place: Place | None, timeout: int = 300) -> None:
@@ -158,8 +175,11 @@ class LostProcessError(UserError):
 
 
 @contextmanager
-def noticing_lost_processes() -> Iterator[None]:
-    """Turns what collectives raise when a process has died into a :class:`LostProcessError`."""
+def noticing_lost_processes(saved: str) -> Iterator[None]:
+    """Turns what collectives raise when a process has died into a :class:`LostProcessError`.
+
+    Its message says that the same command goes on from what is ``saved``.
+    """
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -168,8 +188,8 @@ def noticing_lost_processes() -> Iterator[None]:
         raise LostProcessError(
             f"process {jax.process_index()} lost touch with another of the run's "
             f"{jax.process_count()} processes, which was killed or has failed: see what it said, "
-            "or the scheduler's log. The same command, started anew everywhere, goes on from the "
-            f"last complete checkpoint. ({str(error).strip().splitlines()[0]})"
+            "or the scheduler's log. The same command, started anew everywhere, goes on from "
+            f"{saved}. ({str(error).strip().splitlines()[0]})"
         ) from error
 
 
@@ -184,8 +204,13 @@ def meet(purpose: str) -> None:
     What joins devices of several processes for the first time waits for half a minute only.
     """
     if jax.process_count() > 1:
-        barrier = multihost.get_barrier_sync_fn()
-        barrier(key=f"jax_inpaint_{purpose}_{next(_meetings)}", timeout_ms=_LONGEST_WAIT * 1000)
+        name = f"jax_inpaint_{purpose}_{next(_meetings)}"
+        _service().wait_at_barrier(name, timeout_in_ms=_LONGEST_WAIT * 1000)
+
+
+def _service() -> Any:
+    """JAX's coordination service, of which there is no public name."""
+    return global_state.client
 
 
 def first_does(action: Callable[[], T]) -> T | None:
@@ -233,7 +258,7 @@ class SharedStop:
     def __init__(self, stop: StopRequest, mesh: Mesh):
         self._stop = stop
         self._agreed: signal.Signals | None = None
-        self._sharding = NamedSharding(mesh, PartitionSpec(AXES))
+        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         self._size = mesh.size
         self._largest = jax.jit(jnp.max, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
@@ -255,3 +280,70 @@ class SharedStop:
         number = 0 if asked is None else int(asked)
         if number:
             self._stop.signal = self._agreed = signal.Signals(number)
+
+
+class Parts:
+    """Processes that each do a part of the work by themselves, for hours, without collectives.
+
+    A wish to stop that any was sent reaches all through JAX's coordination service, which notices
+    as well when one dies, and then ends the others.
+
+    Args:
+        stop: the wish of this process; it gets to know that of the others.
+    """
+
+    def __init__(self, stop: StopRequest):
+        self._stop = stop
+        self._told = False
+
+    def must_stop(self) -> bool:
+        """Whether any process was asked to stop."""
+        if jax.process_count() > 1 and not self._told:
+            if self._stop.signal is not None:
+                number = str(int(self._stop.signal))
+                _service().key_value_set(f"jax_inpaint/stop/{jax.process_index()}", number)
+                self._told = True
+            elif told := _service().key_value_dir_get("jax_inpaint/stop/"):
+                self._stop.signal = signal.Signals(int(told[0][1]))
+        return self._stop.signal is not None
+
+    def wait_for_all(self) -> None:
+        """Waits until all have done their parts or stopped; then they know nothing of one another.
+
+        So the first can go on alone for as long as it takes, and the others end.
+        """
+        if jax.process_count() == 1:
+            return
+        client = _service()
+        client.key_value_set(f"jax_inpaint/ended/{jax.process_index()}", "")
+        while len(client.key_value_dir_get("jax_inpaint/ended/")) < jax.process_count():
+            self.must_stop()
+            time.sleep(_LOOK_EVERY)
+        self.must_stop()
+        jax.distributed.shutdown()
+
+
+@contextmanager
+def last_words(text: str) -> Iterator[None]:
+    """Has a text printed on stderr should this process end without any notice, as by SIGKILL.
+
+    A child waits for the end of a pipe; it is told if all is well.
+    """
+    # It ignores what stops the process, which is for that to decide.
+    script = "trap '' INT TERM HUP; read -r line || printf '%s\\n' \"$1\" >&2"
+    with subprocess.Popen(["sh", "-c", script, "sh", text], stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        try:
+            yield
+        finally:
+            child.stdin.write(b"\n")
+            child.stdin.close()
+
+
+def leave_at_once(status: int) -> NoReturn:
+    """Ends the process without waiting for others, which would wait for this one in turn."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if jax.distributed.is_initialized():
+        os._exit(status)
+    raise SystemExit(status)
