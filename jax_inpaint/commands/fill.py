@@ -85,6 +85,7 @@ class Fill:
     seed: int = 0  # of masks that are drawn
     dtype: Literal["float32", "bfloat16"] | None = None  # what to compute in; as trained without it
     device: str | None = None  # cpu, gpu, gpu:1; without it the one that JAX prefers
+    spatial: int = 1  # devices from there on that share a picture's rows, for very large ones
     force: bool = False  # replace outputs that exist
 
     def run(self) -> int:
@@ -209,7 +210,9 @@ class Fill:
         return itertools.repeat(hole)
 
     def _load(self, once: bool = False) -> Inpainter:
-        return Inpainter.load(self.weights, dtype=self.dtype, device=self.device, once=once)
+        return Inpainter.load(
+            self.weights, dtype=self.dtype, device=self.device, once=once, spatial=self.spatial
+        )
 
     def _read(self, files: FileTask) -> Task:
         """Reads what is to be filled, and finds out whether it can be."""

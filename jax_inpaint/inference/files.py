@@ -9,7 +9,6 @@ from pathlib import Path
 from jax_inpaint.errors import UserError
 from jax_inpaint.images import SUFFIXES, ImageFileError, Picture, picture_size
 from jax_inpaint.inference.inpainter import Inpainter, Task
-from jax_inpaint.inference.network import padded_size
 from jax_inpaint.inference.options import FillOptions
 
 AHEAD = 4  # pictures that are read before they are needed, and that may wait to be written
@@ -140,7 +139,7 @@ def fill_files(
 
 def _size(task: FileTask, inpainter: Inpainter) -> tuple[int, int]:
     try:
-        return padded_size(picture_size(task.picture), inpainter.config.multiple)
+        return inpainter.padded(picture_size(task.picture))
     except ImageFileError:
         return (0, 0)  # reading it will say why
 

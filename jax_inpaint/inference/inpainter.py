@@ -24,8 +24,7 @@ from jax_inpaint.inference.network import (
     Image,
     Network,
     Sketch,
-    find_device,
-    padded_size,
+    find_devices,
 )
 from jax_inpaint.inference.options import SMALLEST_WORKING_SIZE, FillOptions, OptionFields
 from jax_inpaint.inference.strategies import Canvas, Filling, with_details
@@ -67,9 +66,11 @@ class Inpainter:
         dtype: ``float32`` or ``bfloat16``, what convolutions compute in; None for the config's.
         device: where it runs: ``cpu``, ``gpu``, ``gpu:1``; None for what JAX prefers.
         once: for a single picture: spends less time on compiling, and more on running.
+        spatial: how many devices, from ``device`` on, share the rows of a picture that the network
+            is shown; for pictures that are too large for one's memory.
 
     Raises:
-        FillError: if there is no such device.
+        FillError: if there are no such devices.
 
     Example:
         >>> inpainter = Inpainter.load("runs/quickstart")  # doctest: +SKIP
@@ -85,6 +86,7 @@ class Inpainter:
         dtype: Literal["float32", "bfloat16"] | None = None,
         device: str | None = None,
         once: bool = False,
+        spatial: int = 1,
     ):
         if dtype is not None:
             if dtype not in ("float32", "bfloat16"):
@@ -92,8 +94,11 @@ class Inpainter:
             config = dataclasses.replace(config, compute_dtype=dtype)
         self.config = config
         self.working_size = working_size
-        self._network = Network(config, variables, find_device(device), once)
-        self.together = 1 if self._network.device.platform == "cpu" else TOGETHER
+        devices = find_devices(device, spatial)
+        self._network = Network(config, variables, devices, once)
+        # Devices that share a picture have no room for more.
+        alone = spatial > 1 or devices[0].platform == "cpu"
+        self.together = 1 if alone else TOGETHER
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **settings: Any) -> "Inpainter":
@@ -103,7 +108,7 @@ class Inpainter:
 
         Args:
             path: the file or folder.
-            settings: ``dtype``, ``device`` and ``once``, as of the class.
+            settings: ``dtype``, ``device``, ``once`` and ``spatial``, as of the class.
 
         Raises:
             WeightsError: if it can't be used.
@@ -204,6 +209,10 @@ class Inpainter:
         Filling(generate, partial(blend, kind="none"), size).preview(canvas)
         return task.picture.filled(canvas.image, task.hole)
 
+    def padded(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that the network is shown for those of a picture."""
+        return self._network.padded(size)
+
     def explain(
         self, image: ImageLike, mask: ImageLike, sketch: ImageLike | None = None
     ) -> Explanation:
@@ -251,7 +260,7 @@ class Inpainter:
         """Canvases of one padded size, in numbers that are powers of two: few programs do."""
         by_size: dict[Any, list[Canvas]] = {}
         for canvas in canvases:
-            size = padded_size(canvas.hole.shape, self.config.multiple)
+            size = self.padded(canvas.hole.shape)
             by_size.setdefault(size, []).append(canvas)
         for group in by_size.values():
             while group:
@@ -287,12 +296,13 @@ def load(path: str | os.PathLike[str], **settings: Any) -> Inpainter:
 
     Args:
         path: the file or folder.
-        settings: ``dtype`` (``float32`` or ``bfloat16``), ``device`` (``cpu``, ``gpu:1``), and
-            ``once`` for a single picture, which is compiled in less time and runs slower.
+        settings: ``dtype`` (``float32`` or ``bfloat16``), ``device`` (``cpu``, ``gpu:1``),
+            ``once`` for a single picture, which is compiled in less time and runs slower, and
+            ``spatial`` for how many devices share a picture's rows.
 
     Raises:
         WeightsError: if the file can't be used.
-        FillError: if there is no such device.
+        FillError: if there are no such devices.
 
     Example:
         >>> import jax_inpaint  # doctest: +SKIP

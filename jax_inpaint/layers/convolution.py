@@ -1,15 +1,18 @@
 """Convolutions with their padding, normalisation and activation."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax.typing import Initializer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jax_inpaint.ops.resize import upsample_convolution, upsample_nearest
+from jax_inpaint.ops.sharding import with_mirrored_borders
 
 Activation = Callable[[Array], Array]
 Norm = Callable[..., nn.Module]
@@ -56,8 +59,7 @@ def convolution(
     elif upsample:
         borders, through = [(width, kernel_size - 1 - width)] * 2, _after_upsampling
     if padding == "reflect":  # XLA pads with zeros by itself; mirrored borders have to be made
-        x = jnp.pad(x, [(0, 0), *borders, (0, 0)], mode="reflect")
-        borders = "VALID"
+        borders, through = "VALID", partial(_after_mirroring, width=width)
     return nn.Conv(
         features,
         (kernel_size, kernel_size),
@@ -70,6 +72,15 @@ def convolution(
         conv_general_dilated=through,
         name=name,
     )(x)
+
+
+def _after_mirroring(
+    x: Array, kernel: Array, strides: Any, *rest: Any, width: int, **more: Any
+) -> Array:
+    def convolve(x: Array) -> Array:
+        return jax.lax.conv_general_dilated(x, kernel, strides, *rest, **more)
+
+    return with_mirrored_borders(convolve, x, width, strides[0])
 
 
 def _after_upsampling(x: Array, kernel: Array, strides: Any, padding: Any, **_: Any) -> Array:

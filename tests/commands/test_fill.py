@@ -389,6 +389,20 @@ def test_a_name_with_a_line_break_still_makes_one_line(fill):
     check_refusal(fill("a\nb.png", "mask.png", "-o", "out.png"), "a b.png: there is no such file")
 
 
+def test_devices_that_share_rows_are_counted_before_anything_is_written(fill, monkeypatch):
+    colours().save("in.png")
+    monkeypatch.setattr(Inpainter, "load", load_anew)
+    refused = fill("in.png", "mask.png", "-o", "out.png", "--spatial", "9")
+    check_refusal(
+        refused, "spatial must be from 1 to 8, the number of devices from cpu:0 on, got 9"
+    )
+    assert not Path("out.png").exists()
+    assert fill("in.png", "mask.png", "-o", "out.png", "--spatial", "2")[0] == 0
+    assert fill("in.png", "mask.png", "-o", "one.png")[0] == 0
+    pairs = [np.asarray(Image.open(name)).astype(int) for name in ("out.png", "one.png")]
+    assert np.abs(pairs[0] - pairs[1]).max() <= 1
+
+
 def test_too_large_a_picture_is_refused_before_the_network_runs(fill, folder, monkeypatch):
     colours().save("in.png")
     monkeypatch.setattr(network, "memory_of", lambda device: 64)

@@ -19,6 +19,7 @@ from jax_inpaint.ops.attention.positions import (
 )
 from jax_inpaint.ops.patches import extract_patches, same_padding
 from jax_inpaint.ops.resize import Resampling, downsample_nearest
+from jax_inpaint.ops.sharding import map_shared
 
 
 def contextual_attention(
@@ -91,10 +92,10 @@ def contextual_attention(
     else:
         attend = jax.checkpoint(attend, prevent_cse=False)
         if wanted is None:
-            pasted, best = jax.lax.map(lambda tile: attend(*tile), tiles)
+            pasted, best = map_shared(lambda tile: attend(*tile), tiles)
         else:
             used = _used_tiles(wanted, rows, columns)
-            pasted, best = jax.lax.map(lambda tile: _attend_if(attend, *tile), (used, *tiles))
+            pasted, best = map_shared(lambda tile: _attend_if(attend, *tile), (used, *tiles))
 
     grid = -(-h // rows), -(-w // columns)
     pasted = _join(_join(pasted.reshape(*grid, *pasted.shape[1:])))[:, : h + 1, : w + 1]
