@@ -8,8 +8,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jax_inpaint.config import Config, ConfigError, MeshConfig
+from jax_inpaint.ops.sharding import SPATIAL
 
-DATA, FSDP, SPATIAL = AXES = ("data", "fsdp", "spatial")
+DATA, FSDP = "data", "fsdp"
+AXES = (DATA, FSDP, SPATIAL)
 
 # Devices along fsdp have images of their own, too: it is data parallelism with a shared state.
 BATCH = PartitionSpec((DATA, FSDP), SPATIAL)

@@ -164,7 +164,7 @@ def make_lama():
     ("make", "size", "devices"),
     [
         (make_deepfillv2, (288, 256), 4),  # ten tiles of attention
-        (make_lama, (128, 64), 2),
+        pytest.param(make_lama, (128, 64), 2, marks=pytest.mark.slow),
         # A row of features a device.
         pytest.param(make_deepfillv2, (32, 48), 4, marks=pytest.mark.slow),
         pytest.param(make_lama, (32, 48), 4, marks=pytest.mark.slow),
@@ -217,6 +217,7 @@ def test_rows_are_padded_to_what_devices_can_share():
 def test_memory_is_that_of_all_cpus_together_and_of_each_accelerator(monkeypatch):
     config, variables = make_deepfillv2()
     monkeypatch.setattr(network, "memory_of", lambda device: 100_000)
+    monkeypatch.setattr(network, "compile_for", lambda devices, run, **options: jax.jit(run))
 
     def refusal(platform, end):
         generator = Network(config, variables, find_devices(None, 4), once=True)
