@@ -62,15 +62,20 @@ def read_hole(
 def hole_of(mask: Picture, options: MaskOptions) -> Bool[np.ndarray, "h w"]:
     """The hole that a mask's picture shows."""
     if options.mask_color is not None:
-        colour = np.array([int(options.mask_color[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
-        off = np.abs(mask.rgb() - (colour / 127.5 - 1)).max(axis=-1)
-        hole = off <= 2 * options.mask_tolerance + 1e-6
+        hole, colours = np.ones(mask.size, bool), mask.colours()
+        # Channel by channel: all of them as floats would take several times a large mask's memory.
+        for channel, begin in enumerate((1, 3, 5)):
+            value = int(options.mask_color[begin : begin + 2], 16) / 255 * mask.top
+            own = colours[..., channel % colours.shape[-1]].astype(np.float32)
+            hole &= np.abs(own - value) <= (options.mask_tolerance + 1e-6) * mask.top
     elif options.mask_channel == "alpha":
         if not mask.mode.endswith("A"):
             raise ImageFileError(f"the mask has no alpha channel: it is {mask.mode}")
         hole = mask.pixels[..., -1] > options.mask_threshold * mask.top
     else:
-        hole = mask.rgb().mean(axis=-1) > 2 * options.mask_threshold - 1
+        colours = mask.colours()
+        brightest = colours.shape[-1] * mask.top
+        hole = colours.sum(axis=-1, dtype=np.float32) > options.mask_threshold * brightest
     return ~hole if options.invert else hole
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Integer, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Integer, Shaped, UInt8
 from PIL import Image
 
 from jax_inpaint.images.metadata import Metadata
@@ -36,14 +36,14 @@ class Picture:
 
     def rgb(self) -> Float32[np.ndarray, "h w 3"]:
         """The colours as float32 (H, W, 3) in [-1, 1]; transparency is left out."""
-        colours = self._colours()
+        colours = self.colours()
         half_range = np.float32(_top(colours.dtype) / 2)
         values = (colours / half_range - 1).astype(np.float32, copy=False)
         return np.repeat(values, 3 // colours.shape[-1], axis=-1)
 
     def rgb_uint8(self) -> UInt8[np.ndarray, "h w 3"]:
         """The same as uint8: colours of 8 bits as they are, others rounded."""
-        colours = self._colours()
+        colours = self.colours()
         if colours.dtype != np.uint8:
             return to_uint8(self.rgb())
         return np.ascontiguousarray(np.broadcast_to(colours, (*self.size, 3)))
@@ -54,8 +54,8 @@ class Picture:
 
         write_picture(path, self, force, quality)
 
-    def _colours(self) -> np.ndarray:
-        """One channel or three."""
+    def colours(self) -> Shaped[np.ndarray, "h w c"]:
+        """Grey or red, green and blue, as the pixels have them; transparency is left out."""
         if self.mode == "CMYK":
             return np.asarray(to_pillow(self.pixels, "CMYK").convert("RGB"))
         return self.pixels[..., : 3 if self.mode.startswith("RGB") else 1]
