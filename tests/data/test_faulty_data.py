@@ -399,6 +399,10 @@ def test_ctrl_c_ends_the_wait_for_data(pictures, tmp_path_factory, processes):
     path.write_text(
         script(
             """
+            import signal
+
+            # Programs that a shell starts in the background ignore it otherwise.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 while True:
                     next(batches)
@@ -418,7 +422,11 @@ def test_ctrl_c_ends_the_wait_for_data(pictures, tmp_path_factory, processes):
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does, to workers as well
     began = time.monotonic()
-    output, _ = process.communicate(timeout=30)
+    try:
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
     assert output == "interrupted\n"
     assert process.returncode == 0
     assert time.monotonic() - began < 8

@@ -62,7 +62,7 @@ def one_device():
 @pytest.mark.parametrize(
     ("experiment", "parallel"),
     [
-        (config, "jit"),
+        pytest.param(config, "jit", marks=pytest.mark.slow),  # test_mesh.py has it on two
         (config, "shard_map"),
         pytest.param(config, "pmap", marks=pytest.mark.slow),
         pytest.param(batch_norm, "jit", marks=pytest.mark.slow),
