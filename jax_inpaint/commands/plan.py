@@ -123,6 +123,9 @@ class Plan:
         yield from report.about_batches(tried, chip)
 
     def _scaling(self, program: Program, config: Config, chip: Chip) -> Iterator[str]:
+        if program.parts > 1:
+            loop = "what a loop does is counted once, so that a step with train.accumulate can't be"
+            return iter([f"more chips: {loop} simulated"])
         ahead = 2 * config.data.threads * max(1, config.data.workers)
         utilization = self.utilization or program.estimated_utilization(chip)
         if utilization is None:

@@ -33,6 +33,7 @@ class Program:
     flops: float  # as XLA counts them in the compiled program
     cycles: int | None  # the compiler's estimate; of loops, one turn
     exchanges: dict[str, Exchange]
+    parts: int = 1  # of a batch, in a loop; what a loop does is counted once in all of the above
 
     @property
     def memory(self) -> int:
@@ -85,6 +86,7 @@ def compile_step(config: Config, mesh: Mesh, batch: int) -> Program | TooLarge:
         compiled.cost_analysis()["flops"],
         estimated_cycles(text),
         exchanges(text),
+        config.train.accumulate,
     )
 
 

@@ -129,8 +129,7 @@ def about_settings(compiled: Sequence[tuple[str, Program | TooLarge]], chip: Chi
             f"{program.cycles / 1e6:.1f} M" if program.cycles else "-",
             f"{sent / 1e6:.1f} MB",
         )
-        # What a loop does is counted once, however often it turns.
-        if "accumulate" in name:
+        if program.parts > 1:
             work = "-", "-", "-"
         sizes = gib(program.arguments), gib(program.working), gib(program.memory)
         rows.append((name, *sizes, saved if isinstance(plain, Program) else "", *work))

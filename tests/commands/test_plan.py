@@ -61,7 +61,8 @@ def compiled(monkeypatch):
         if memory > 15.75 * GIB:
             return TooLarge(batch, memory)
         exchange = {"all-reduce": Exchange(3, 31_900_000)}
-        return Program(batch, GIB // 2, memory - GIB, GIB // 2, 1e11 * batch, 10**6, exchange)
+        sizes = GIB // 2, memory - GIB, GIB // 2
+        return Program(batch, *sizes, 1e11 * batch, 10**6, exchange, config.train.accumulate)
 
     monkeypatch.setattr(plan, "described_mesh", described_mesh)
     monkeypatch.setattr(plan, "compile_step", compile_step)
@@ -127,6 +128,23 @@ def test_a_plan_tells_what_limits_more_chips(config_file, compiled, capsys):
     rows = table_rows(capsys.readouterr().out, "efficiency")
     assert [row[0] for row in rows] == ["8", "64", "256", "1,024"]
     assert all(float(row[4]) > 0.6 for row in rows), rows
+
+
+def test_a_step_whose_loop_is_counted_once_is_not_simulated(config_file, compiled, capsys):
+    path = config_file(64)
+    path.write_text(
+        path.read_text()
+        + "import dataclasses\n"
+        + "train = dataclasses.replace(config.train, accumulate=2)\n"
+        + "config = dataclasses.replace(config, train=train)\n"
+    )
+    arguments = ("--config", path, "--topology", "v5e:4x4", "--search", 0, "--compare", "remat")
+    run(*arguments)
+    text = capsys.readouterr().out
+    assert "a step with train.accumulate can't be simulated" in text
+    assert "efficiency" not in text
+    assert lines_of(text, "as configured")[0].endswith("- - -")
+    assert lines_of(text, "  remat")[0].endswith("- - -")
 
 
 def test_a_batch_that_chips_cannot_share_becomes_eight_each(config_file, compiled, capsys):
