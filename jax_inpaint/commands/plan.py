@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 
 import jax
+from jax.sharding import Mesh
 
 from jax_inpaint.config import Config, ConfigError, load_config
 from jax_inpaint.planning import (
@@ -40,7 +41,9 @@ class Plan:
 
     config: Path  # a file such as those in configs/
     topology: str  # a slice of v4, v5e, v5p or v6e chips, such as v5e:16x16
-    batch_per_chip: int | None = None  # images a chip; the config's batch, shared, without it
+    # images a chip, or, with mesh.spatial, for the chips that share them; the config's batch,
+    # shared, without it
+    batch_per_chip: int | None = None
     search: int = 3  # compilations, at most, in search of the largest batch; 0: none
     images: int = 1_803_460  # photographs in the training set; Places2 has so many
     # settings whose memory is to be compared, such as remat accumulate=2 fsdp=4 spatial=4; each
@@ -75,33 +78,34 @@ class Plan:
     def _lines(self, config: Config, topology: Topology) -> Iterator[str]:
         others = [(text, changed(config, text)) for text in self.compare]
         mesh, chip = described_mesh(topology, config.mesh), topology.chip
-        own, left_over = divmod(config.train.batch_size, topology.chips)
-        batch = self.batch_per_chip or (8 if left_over else own)
+        parts, rows = config.train.accumulate, config.mesh.spatial
+        owners = topology.chips // rows
+        left_over = config.train.batch_size % (owners * parts)
+        own = 8 * parts if left_over else config.train.batch_size // owners
+        batch = self.batch_per_chip or own
+        whose = "a chip" if rows == 1 else f"for {rows} chips that share their rows"
         yield (
             f"{self.config}: {config.generator.architecture} in {config.generator.compute_dtype} "
             f"at {config.data.size[0]}x{config.data.size[1]}"
         )
-        yield (
-            f"{topology.name}: {topology.chips} x {batch} images a chip = "
-            f"{batch * topology.chips:,} in a step"
-        )
+        yield (f"{topology.name}: {owners} x {batch} images {whose} = {batch * owners:,} in a step")
         if left_over and not self.batch_per_chip:
             yield f"(the config's batch of {config.train.batch_size} can't be shared evenly)"
         for setting in (config, *(other for _, other in others)):
-            train = replace(setting.train, batch_size=batch * topology.chips)
+            train = replace(setting.train, batch_size=batch * owners, stages=())
             check_mesh(replace(setting, train=train), described_mesh(topology, setting.mesh))
-        yield f"compiling for {batch} images a chip ..."
-        first = compile_step(config, mesh, batch)
+        yield f"compiling for {batch} images {whose} ..."
+        first = compile_step(config, mesh, batch * owners)
         sections = [
             report.about_padding(network_products(config), chip),
-            report.about_run(config, batch * topology.chips, self.images),
+            report.about_run(config, batch * owners, self.images),
         ]
         if isinstance(first, Program):
             sections = [
                 report.about_memory(first, chip),
                 report.about_work(first, topology),
                 report.about_exchanges(first),
-                self._scaling(first, config, chip),
+                self._scaling(first, config, mesh, chip),
                 *sections,
             ]
         for section in sections:
@@ -113,27 +117,34 @@ class Plan:
             for text, other in others:
                 yield f"compiling with {text} ..."
                 devices = described_mesh(topology, other.mesh)
-                compiled.append((text, compile_step(other, devices, batch)))
+                compiled.append((text, compile_step(other, devices, batch * owners)))
             yield from report.about_settings(compiled, chip)
             yield ""
         tried = [first]
-        while len(tried) <= self.search and (another := next_batch(tried, chip.memory)):
-            yield f"compiling for {another} images a chip ..."
-            tried.append(compile_step(config, mesh, another))
-        yield from report.about_batches(tried, chip)
+        while len(tried) <= self.search and (another := next_batch(tried, chip.memory, parts)):
+            yield f"compiling for {another} images {whose} ..."
+            tried.append(compile_step(config, mesh, another * owners))
+        yield from report.about_batches(tried, chip, whose)
 
-    def _scaling(self, program: Program, config: Config, chip: Chip) -> Iterator[str]:
+    def _scaling(self, program: Program, config: Config, mesh: Mesh, chip: Chip) -> Iterator[str]:
+        reason = ""
         if program.parts > 1:
-            loop = "what a loop does is counted once, so that a step with train.accumulate can't be"
-            return iter([f"more chips: {loop} simulated"])
-        ahead = 2 * config.data.threads * max(1, config.data.workers)
+            reason = "what a loop does is counted once, as that of train.accumulate"
+        elif mesh.size == 1:
+            reason = "one chip's program doesn't say what several send one another"
+        elif config.mesh.fsdp * config.mesh.spatial > 1:
+            reason = "what mesh.fsdp and mesh.spatial send isn't only sums of gradients"
+        if reason:
+            return iter([f"more chips can't be simulated: {reason}"])
+        readers = config.data.threads * max(1, config.data.workers)
         utilization = self.utilization or program.estimated_utilization(chip)
         if utilization is None:
             return iter(
                 ["the compiler estimates no cycles; --utilization would tell how it scales"]
             )
-        assumed = Assumptions(ahead, utilization, reading=self.reading)
-        image_bytes = 3 * prod(config.data.size)
+        assumed = Assumptions(readers, 2 * readers, utilization, reading=self.reading)
+        channels = 4 if config.masks.kind == "folder" else 3
+        image_bytes = channels * prod(config.data.size)
         scales = [simulate(program, chip, chips, image_bytes, assumed) for chips in SIZES]
         return report.about_scaling(scales, assumed, program, config, self.images)
 

@@ -14,6 +14,7 @@ from jax_inpaint.compilation.memory import required_memory
 from jax_inpaint.config import Config
 from jax_inpaint.features.files import random_feature_params
 from jax_inpaint.losses.terms import feature_layers
+from jax_inpaint.ops.sharding import SPATIAL
 from jax_inpaint.planning.program import Exchange, estimated_cycles, exchanges
 from jax_inpaint.planning.topology import Chip, PlanError
 from jax_inpaint.training.parallel import sharded_step
@@ -26,7 +27,7 @@ _MULTIPLE = 8  # images fill rows of registers eight at a time
 class Program:
     """A compiled step; everything is per chip, sizes are bytes."""
 
-    batch: int  # images
+    batch: int  # images, or rows of them
     arguments: int  # the state and the batch
     working: int  # activations kept for the gradients, and other intermediate results
     code: int
@@ -34,11 +35,17 @@ class Program:
     cycles: int | None  # the compiler's estimate; of loops, one turn
     exchanges: dict[str, Exchange]
     parts: int = 1  # of a batch, in a loop; what a loop does is counted once in all of the above
+    sharing: int = 1  # chips that share the rows of the same images
 
     @property
     def memory(self) -> int:
         """What the step needs at once; the new state takes the old one's place."""
         return self.arguments + self.working + self.code
+
+    @property
+    def images(self) -> float:
+        """That the chip's work amounts to."""
+        return self.batch / self.sharing
 
     def estimated_utilization(self, chip: Chip) -> float | None:
         """Share of the chip's peak by the compiler's estimate of cycles; None if it made none."""
@@ -51,24 +58,26 @@ class Program:
 class TooLarge:
     """A batch for which the memory doesn't suffice."""
 
-    batch: int  # images per chip
+    batch: int  # images of each chip, or rows of them
     memory: int  # bytes that it would need, at least
 
 
-def compile_step(config: Config, mesh: Mesh, batch: int) -> Program | TooLarge:
+def compile_step(config: Config, mesh: Mesh, batch_size: int) -> Program | TooLarge:
     """Compiles a step in which all networks learn that do so in the last phase of a run.
 
     Args:
         config: the experiment; its own batch size plays no part.
         mesh: the chips.
-        batch: images per chip.
+        batch_size: images on all of them.
 
     Raises:
         PlanError: if the compiler fails for another reason than memory.
     """
     phase = dataclasses.replace(config.objective.phases[-1], until=0)
     step = sharded_step(config, phase, mesh)
-    lowered = step.lower(*described_arguments(config, batch * mesh.size))
+    sharing = mesh.shape[SPATIAL]
+    batch = batch_size * sharing // mesh.size
+    lowered = step.lower(*described_arguments(config, batch_size))
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -87,6 +96,7 @@ def compile_step(config: Config, mesh: Mesh, batch: int) -> Program | TooLarge:
         estimated_cycles(text),
         exchanges(text),
         config.train.accumulate,
+        sharing,
     )
 
 
@@ -105,31 +115,34 @@ def described_arguments(config: Config, batch_size: int) -> tuple[Any, Any, Any]
     return state, batch, features
 
 
-def next_batch(tried: Sequence[Program | TooLarge], available: int) -> int | None:
+def next_batch(tried: Sequence[Program | TooLarge], available: int, parts: int = 1) -> int | None:
     """Images per chip to try next in search of the largest batch that fits; None at its end.
 
-    Memory grows by nearly the same with each image, so that few are needed. They are multiples of
-    eight where eight fit, and far apart where many do.
+    Memory grows by nearly the same with each image, so that few are needed. Parts of a batch are
+    multiples of eight images where eight fit, and far apart where many do.
 
     Args:
         tried: what has been compiled.
         available: bytes of memory per chip.
+        parts: into which a chip's images must be divisible.
     """
     fits = max((p for p in tried if isinstance(p, Program)), key=lambda p: p.batch, default=None)
     fails = min((p for p in tried if isinstance(p, TooLarge)), key=lambda p: p.batch, default=None)
     if fits:
         fixed = fits.arguments + fits.code
         expected = fits.batch * (available - fixed) / (fits.memory - fixed)
-        step = max(_MULTIPLE, _whole(fits.batch // 8))
+        full = _MULTIPLE * parts
+        step = max(full, _whole(fits.batch // 8, parts)) if fits.batch >= full else parts
     else:
         assert fails is not None
         expected = fails.batch * available / fails.memory
-        step = 1
-    least = fits.batch + step if fits else 1
+        step = parts
+    least = fits.batch + step if fits else parts
     most = fails.batch - step if fails else math.inf
-    batch = _whole(int(min(expected, most)))
+    batch = _whole(int(min(expected, most)), parts)
     return batch if batch >= least else None
 
 
-def _whole(images: int) -> int:
-    return images // _MULTIPLE * _MULTIPLE or images
+def _whole(images: int, parts: int) -> int:
+    full = _MULTIPLE * parts
+    return images // full * full or images // parts * parts

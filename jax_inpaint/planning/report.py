@@ -52,13 +52,17 @@ def about_memory(program: Program, chip: Chip) -> Iterator[str]:
     yield from table(rows, left=(0, 2))
 
 
-def about_batches(tried: Sequence[Program | TooLarge], chip: Chip) -> Iterator[str]:
+def about_batches(
+    tried: Sequence[Program | TooLarge], chip: Chip, whose: str = "a chip"
+) -> Iterator[str]:
     """The batches that were compiled, and the largest that fits."""
-    yield "images a chip: what was tried"
+    yield f"images {whose}: what was tried"
     rows = [("", "memory", "cycles an image")]
     for program in sorted(tried, key=lambda program: program.batch):
         if isinstance(program, Program):
-            cycles = f"{program.cycles / program.batch / 1e6:.2f} M" if program.cycles else "-"
+            cycles = "-"
+            if program.cycles and program.parts == 1:
+                cycles = f"{program.cycles / program.images / 1e6:.2f} M"
             rows.append((f"{program.batch}", gib(program.memory), cycles))
         else:
             rows.append((f"{program.batch}", f"{gib(program.memory)} or more", "doesn't fit"))
@@ -73,13 +77,17 @@ def about_batches(tried: Sequence[Program | TooLarge], chip: Chip) -> Iterator[s
 def about_work(program: Program, topology: Topology) -> Iterator[str]:
     """Arithmetic of a step, its least time, and the compiler's estimate."""
     yield "a step"
+    if program.parts > 1:
+        yield "  what it computes is in a loop over a batch's parts, which the compiler counts once"
+        return
     peak = topology.chip.peak
     rows = [
         (
             "arithmetic",
             f"{program.flops / 1e12:.3f} TFLOP a chip",
             f"{program.flops * topology.chips / 1e12:.1f} on all {topology.chips}, "
-            f"{program.flops / program.batch / 1e9:.1f} GFLOP an image; as XLA counts them",
+            f"{program.flops / program.images / 1e9:.1f} GFLOP an image; as XLA counts them, "
+            "loops as if they turned once",
         ),
         (
             "least time",
@@ -101,7 +109,8 @@ def about_work(program: Program, topology: Topology) -> Iterator[str]:
 
 def about_exchanges(program: Program) -> Iterator[str]:
     """What chips send one another."""
-    yield "exchanges between chips in a step"
+    of_parts = ", those of each part of a batch counted once" if program.parts > 1 else ""
+    yield f"exchanges between chips in a step{of_parts}"
     if not program.exchanges:
         yield "  none"
         return
@@ -166,8 +175,9 @@ def about_scaling(
         f"{share(assumed.jitter, 1)}; a virtual CPU reads"
     )
     yield (
-        f"  {assumed.reading:.0f} photographs a second; {1e3 * assumed.stalls:.0f} batch in 1,000 "
-        f"of a host comes {assumed.stall:.0f} s late, and {assumed.ahead} are read ahead"
+        f"  {assumed.reading:.0f} photographs a second, {assumed.readers} of a host do; "
+        f"{1e3 * assumed.stalls:.0f} batch in 1,000 of a host comes {assumed.stall:.0f} s late, "
+        f"and {assumed.ahead} are read ahead"
     )
 
 

@@ -19,7 +19,8 @@ _STEPS = 2000  # simulated; enough for a share of time to settle to one per cent
 class Assumptions:
     """What a compiled program doesn't tell. None of it is measured on the chips in question."""
 
-    ahead: int  # batches that a host reads ahead
+    readers: int  # threads that read images on a host; each has at most a virtual CPU
+    ahead: int  # batches that they read ahead
     utilization: float  # share of a chip's peak at which it computes
     jitter: float = 0.02  # standard deviation of the time a chip computes, over its mean
     reading: float = 100.0  # photographs that a virtual CPU reads, decodes and crops in a second
@@ -109,7 +110,7 @@ def simulate(
     compute = program.flops / (chip.peak * assumed.utilization)
     found = program.exchanges.get("all-reduce")
     exchange = exchange_time(chip, chips, found.count, found.bytes) if found and chips > 1 else 0.0
-    reading = images / (assumed.reading * chip.cpus * on_host)
+    reading = images / (assumed.reading * min(assumed.readers, chip.cpus * on_host))
 
     ended = np.zeros(_STEPS + 1)
     read = np.zeros(hosts)  # when each host has read its images of the next step

@@ -54,7 +54,9 @@ def compiled(monkeypatch):
         shape = topology.chips // (mesh.fsdp * mesh.spatial), mesh.fsdp, mesh.spatial
         return Mesh(np.full(shape, jax.devices()[0]), AXES)
 
-    def compile_step(config, mesh, batch):
+    def compile_step(config, mesh, batch_size):
+        sharing = mesh.shape["spatial"]
+        batch = batch_size * sharing // mesh.size
         batches.append(batch)
         parts = config.train.accumulate * (1 + config.train.remat)
         memory = int((0.5 + 0.5 / mesh.shape["fsdp"] + 0.1 * batch / parts) * GIB)
@@ -62,7 +64,8 @@ def compiled(monkeypatch):
             return TooLarge(batch, memory)
         exchange = {"all-reduce": Exchange(3, 31_900_000)}
         sizes = GIB // 2, memory - GIB, GIB // 2
-        return Program(batch, *sizes, 1e11 * batch, 10**6, exchange, config.train.accumulate)
+        flops, parts = 1e11 * batch / sharing, config.train.accumulate
+        return Program(batch, *sizes, flops, 10**6, exchange, parts, sharing)
 
     monkeypatch.setattr(plan, "described_mesh", described_mesh)
     monkeypatch.setattr(plan, "compile_step", compile_step)
@@ -115,7 +118,8 @@ def test_settings_are_compared(config_file, compiled, capsys):
 
 
 def test_a_plan_tells_what_limits_more_chips(config_file, compiled, capsys):
-    arguments = ("--config", config_file(64), "--topology", "v5e:4x4", "--search", 0)
+    path = changed(config_file(64), "data", "threads=1000")
+    arguments = ("--config", path, "--topology", "v5e:4x4", "--search", 0)
     run(*arguments, "--utilization", 0.5, "--reading", 1)
     # 4 images of each chip, and 28 virtual CPUs for it that read one a second
     rows = table_rows(capsys.readouterr().out, "efficiency")
@@ -130,18 +134,61 @@ def test_a_plan_tells_what_limits_more_chips(config_file, compiled, capsys):
     assert all(float(row[4]) > 0.6 for row in rows), rows
 
 
-def test_a_step_whose_loop_is_counted_once_is_not_simulated(config_file, compiled, capsys):
-    path = config_file(64)
+def test_only_as_many_threads_read_as_there_are(config_file, compiled, capsys):
+    path = changed(config_file(64), "data", "threads=8")
+    arguments = ("--config", path, "--topology", "v5e:4x4", "--search", 0, "--reading", 10)
+    run(*arguments, "--utilization", 0.5)
+    text = capsys.readouterr().out
+    # 4 images for each of 4 chips of a host, of which 8 threads read 10 a second
+    rows = table_rows(text, "efficiency")
+    assert all(float(row[4]) == pytest.approx(200, rel=0.1) for row in rows), rows
+    assert "10 photographs a second, 8 of a host do" in text
+
+
+def changed(path, section, settings):
+    """The config file with other settings of a section."""
     path.write_text(
         path.read_text()
         + "import dataclasses\n"
-        + "train = dataclasses.replace(config.train, accumulate=2)\n"
-        + "config = dataclasses.replace(config, train=train)\n"
+        + f"section = dataclasses.replace(config.{section}, {settings})\n"
+        + f"config = dataclasses.replace(config, {section}=section)\n"
     )
+    return path
+
+
+def test_chips_that_share_rows_share_images(config_file, compiled, capsys):
+    path = changed(config_file(8), "mesh", "spatial=4")
+    run("--config", path, "--topology", "v5e:4x4", "--search", 1)
+    text = capsys.readouterr().out
+    assert compiled == [2, 144]
+    assert "4 x 2 images for 4 chips that share their rows = 8 in a step" in text
+    assert "100.0 GFLOP an image" in " ".join(text.split())
+    assert "can't be simulated: what mesh.fsdp and mesh.spatial send" in text
+    assert "images for 4 chips that share their rows: what was tried" in text
+
+
+def test_one_chip_does_not_tell_what_several_send(config_file, compiled, capsys):
+    run("--config", config_file(8), "--topology", "v5e:1x1", "--search", 0)
+    assert "can't be simulated: one chip's program" in capsys.readouterr().out
+
+
+def test_the_search_tries_what_can_be_split_into_parts(config_file, compiled, capsys):
+    path = changed(config_file(4), "train", "accumulate=3")
+    run("--config", path, "--topology", "v5e:2x4", "--search", 2)
+    text = capsys.readouterr().out
+    # eight for each of three parts where the config's batch can't be split
+    assert compiled[0] == 24
+    assert len(compiled) > 1
+    assert all(batch % 24 == 0 for batch in compiled)
+    assert "in a loop over a batch's parts" in text
+
+
+def test_a_step_whose_loop_is_counted_once_is_not_simulated(config_file, compiled, capsys):
+    path = changed(config_file(64), "train", "accumulate=2")
     arguments = ("--config", path, "--topology", "v5e:4x4", "--search", 0, "--compare", "remat")
     run(*arguments)
     text = capsys.readouterr().out
-    assert "a step with train.accumulate can't be simulated" in text
+    assert "more chips can't be simulated: what a loop does is counted once" in text
     assert "efficiency" not in text
     assert lines_of(text, "as configured")[0].endswith("- - -")
     assert lines_of(text, "  remat")[0].endswith("- - -")

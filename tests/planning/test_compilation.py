@@ -59,7 +59,7 @@ def test_a_step_does_the_work_of_its_networks():
     forward for real and fake images, two gradients of each, then forward and one gradient.
     """
     config = small(generator=DeepFillV2Config(width=16), discriminator=SNPatchGANConfig(width=16))
-    found = compile_step(config, device_mesh(devices=jax.devices()[:1]), batch=2)
+    found = compile_step(config, device_mesh(devices=jax.devices()[:1]), 2)
     assert isinstance(found, Program)
     work = {
         name: sum(product.flops for product in products)
@@ -73,7 +73,7 @@ def test_a_step_does_the_work_of_its_networks():
 
 @pytest.mark.slow
 def test_a_step_on_eight_devices_sums_gradients():
-    found = compile_step(SMALL, device_mesh(), batch=1)
+    found = compile_step(SMALL, device_mesh(), 8)
     assert set(found.exchanges) == {"all-reduce"}
     state, batch, _ = described_arguments(SMALL, 1)
     gradients = sum(4 * x.size for x in jax.tree.leaves((state.generator, state.discriminator)))
@@ -150,6 +150,16 @@ def test_the_search_goes_on_between_what_fits_and_what_does_not():
     assert next_batch(tried, 16 * GIB) == 48
     assert next_batch([*tried, TooLarge(48, 17 * GIB)], 16 * GIB) == 40
     assert next_batch([*tried, program(48, 14 * GIB)], 16 * GIB) is None
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_the_search_keeps_to_what_can_be_split_into_parts(parts):
+    available, tried = 16 * GIB, [TooLarge(16 * parts, 100 * GIB)]
+    while batch := next_batch(tried, available, parts):
+        assert batch % parts == 0
+        memory = GIB + batch * GIB
+        tried.append(program(batch, memory) if memory < available else TooLarge(batch, memory))
+    assert max(p.batch for p in tried if p.memory < available) == 14 // parts * parts
 
 
 def test_the_search_gives_up_where_one_image_does_not_fit():

@@ -9,7 +9,7 @@ from jax_inpaint.planning.scaling import exchange_time
 from jax_inpaint.planning.topology import CHIPS
 
 V4, V5E = CHIPS["v4"], CHIPS["v5e"]
-STEADY = Assumptions(ahead=8, utilization=0.5, jitter=0.0, reading=1e6, stalls=0.0)
+STEADY = Assumptions(readers=10**6, ahead=8, utilization=0.5, jitter=0.0, reading=1e6, stalls=0.0)
 PROGRAM = Program(8, 0, 0, 0, 0.1 * 0.5 * V4.peak, None, {"all-reduce": Exchange(3, 10**8)})
 IMAGE = 256 * 256 * 3
 
@@ -53,6 +53,12 @@ def test_hosts_that_read_too_slowly_decide():
     scale = run(64, reading=0.1)
     assert scale.step == pytest.approx(32 / 24, rel=0.02)
     assert scale.limit == "reading images"
+
+
+def test_no_more_are_read_at_once_than_there_are_readers():
+    # 32 images of a host by 20 threads, of 240 virtual CPUs
+    scale = run(64, reading=0.1, readers=20)
+    assert scale.step == pytest.approx(32 / 2, rel=0.02)
 
 
 def test_chips_wait_for_the_slowest():
