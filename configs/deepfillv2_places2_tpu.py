@@ -12,8 +12,8 @@ step: 2.7 of 15.75 GiB, 2.15 TFLOP (269 GFLOP an image), 135 million cycles by t
 estimate, and three all-reduces of 39 MB together. Without `--search 0` it also looks for the
 largest batch that fits.
 
-train.py runs in one process, and 16 chips have several hosts. The 8 chips of one host (v5e:2x4)
-take the same batch at 16 images a chip.
+16 chips have several hosts, on each of which the same command is started (docs/scaling.md). The 8
+chips of one host (v5e:2x4) take the same batch at 16 images a chip.
 
 Why width 32: a TPU computes with 128 channels at a time. The layers at a quarter of the size, half
 of all work, have 96 channels in and 192 out at the official width of 24, which fills 56 % of a

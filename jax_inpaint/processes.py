@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import logging
 import os
 import re
 import signal
@@ -9,15 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax._src import cloud_tpu_init
 from jax._src.distributed import global_state
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -27,6 +28,8 @@ from jax_inpaint.errors import UserError
 from jax_inpaint.stopping import StopRequest
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 # Where launchers say how many processes they started, and which one this is.
 _RANKS = (
@@ -50,8 +53,8 @@ One run over several processes:
   --coordinator HOST:PORT   where process 0 listens, the same for all
   --processes N             how many there are
   --process I               which one this is, from 0
-Without them, processes that SLURM, Open MPI, Kubernetes or a TPU slice started find each other;
-with the first alone, SLURM and MPI tell the rest."""
+Without them, processes that SLURM, Open MPI or a TPU slice started find each other, and those of
+Kubernetes with pip install 'jax[k8s]'; with the first alone, SLURM and MPI tell the rest."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def join_processes(place: Place | None, timeout: int = 300) -> None:
     Raises:
         ConfigError: if they don't find each other.
     """
-    if place is None and not _has_launcher():
+    if place is None and not has_launcher():
         return
     # Signals are the run's own business: it saves at a step that all agree on.
     jax.config.update("jax_enable_preemption_service", False)
@@ -157,17 +160,24 @@ def _launched(environment: Mapping[str, str]) -> tuple[int, int] | None:
     return None
 
 
-def _has_launcher() -> bool:
+def has_launcher() -> bool:
     """Whether something that JAX can ask started this process among others."""
     launched = _launched(os.environ)
     if launched is not None:
         return launched[0] > 1
-    if "KUBERNETES_SERVICE_HOST" in os.environ and "JOB_COMPLETION_INDEX" in os.environ:
-        return find_spec("kubernetes") is not None
-    # A TPU VM knows its slice, if it is one of several.
-    on_tpu = any(Path("/dev").glob("accel*")) or any(Path("/dev/vfio").glob("[0-9]*"))
-    wanted = os.environ.get("JAX_PLATFORMS", "tpu")
-    return on_tpu and "tpu" in wanted and find_spec("libtpu") is not None
+    # A host of TPUs knows its slice, on Kubernetes too; JAX has looked for chips when imported.
+    if cloud_tpu_init.running_in_cloud_tpu_vm and "tpu" in os.environ.get("JAX_PLATFORMS", "tpu"):
+        return True
+    if "KUBERNETES_SERVICE_HOST" not in os.environ or "JOB_COMPLETION_INDEX" not in os.environ:
+        return False
+    if find_spec("kubernetes") is None:
+        logger.warning(
+            "a pod of an indexed Kubernetes job that runs alone: without --coordinator, "
+            "--processes and --process it finds others by the package kubernetes only, which "
+            "pip install 'jax[k8s]' brings"
+        )
+        return False
+    return True
 
 
 class LostProcessError(UserError):
@@ -183,7 +193,10 @@ def noticing_lost_processes(saved: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        if jax.process_count() == 1 or not _LOST.search(str(error)):
+        # Our own errors speak of folders and files, whatever they are called; one that has a cause
+        # may pass on what a collective said.
+        said = str(error.__cause__ or "") if isinstance(error, UserError) else str(error)
+        if jax.process_count() == 1 or not _LOST.search(said):
             raise
         raise LostProcessError(
             f"process {jax.process_index()} lost touch with another of the run's "
@@ -336,8 +349,9 @@ def last_words(text: str) -> Iterator[None]:
         try:
             yield
         finally:
-            child.stdin.write(b"\n")
-            child.stdin.close()
+            # Whatever ended the child, the process has its own end.
+            with suppress(BrokenPipeError), child.stdin:
+                child.stdin.write(b"\n")
 
 
 def leave_at_once(status: int) -> NoReturn:

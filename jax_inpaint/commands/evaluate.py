@@ -98,7 +98,8 @@ class Evaluate:
     # public weights of networks that metrics look through
     features: FeatureConfig = field(default_factory=FeatureConfig)
     # of several processes that share the work: HOST:PORT where process 0 listens. Those that a
-    # launcher started (SLURM, Open MPI, Kubernetes, a TPU slice) find each other without it
+    # launcher started (SLURM, Open MPI, a TPU slice; Kubernetes with jax[k8s]) find each other
+    # without it
     coordinator: str | None = None
     processes: int | None = None  # how many there are; SLURM and MPI can tell
     process: int | None = None  # which one this is, from 0; SLURM and MPI can tell

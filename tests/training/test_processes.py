@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from benchmarks.soak import saved_state
+from jax_inpaint import processes
 from jax_inpaint.config import ConfigError
 from jax_inpaint.processes import Place, parse_place
+from jax_inpaint.training.workdir import NotWrittenError
 from tests.training.runs import lines_of, unfinished, wait_for_step
 
 STEPS = 6
@@ -220,6 +222,32 @@ def test_a_mistake_that_only_the_first_process_sees_ends_all(start_processes, tm
 )
 def test_places_are_told_by_flags_and_launchers(flags, environment, place):
     assert parse_place([*flags, "--workdir", "x"], environment) == (place, ["--workdir", "x"])
+
+
+@pytest.mark.parametrize(
+    ("on_tpu", "package", "found", "warned"),
+    [(True, False, True, False), (False, True, True, False), (False, False, False, True)],
+)
+def test_pods_of_kubernetes_find_each_other_where_something_tells(
+    monkeypatch, caplog, on_tpu, package, found, warned
+):
+    monkeypatch.setattr(processes.cloud_tpu_init, "running_in_cloud_tpu_vm", on_tpu)
+    monkeypatch.setattr(processes, "find_spec", lambda name: package or None)
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+    assert processes.has_launcher() == found
+    assert ("runs alone" in caplog.text) == warned
+
+
+def test_only_what_collectives_say_is_taken_for_a_lost_process(monkeypatch):
+    monkeypatch.setattr(processes.jax, "process_count", lambda: 2)
+    with pytest.raises(ConfigError), processes.noticing_lost_processes("it"):
+        raise ConfigError("photographs/GreatBarrierReef.jpg can't be read")
+    with pytest.raises(processes.LostProcessError), processes.noticing_lost_processes("it"):
+        raise NotWrittenError("can't be saved") from RuntimeError("Barrier timed out")
+    with pytest.raises(processes.LostProcessError), processes.noticing_lost_processes("it"):
+        raise ValueError("Gloo AllReduce failed")
 
 
 @pytest.mark.parametrize(
