@@ -31,7 +31,7 @@ from jax_inpaint.stopping import StopRequest
 from jax_inpaint.training.check import check_experiment
 from jax_inpaint.training.checkpoint import Checkpoints
 from jax_inpaint.training.failures import KILLED, telling_what_helps
-from jax_inpaint.training.loop import NotFiniteError, describe, train
+from jax_inpaint.training.loop import describe, train
 from jax_inpaint.training.mesh import batch_share, device_mesh, place_state, whole
 from jax_inpaint.training.parallel import parallel_steps
 from jax_inpaint.training.stages import StagedBatches
@@ -52,7 +52,7 @@ def main() -> int:
         with StopRequest() as stop, last_words(KILLED), telling_what_helps(config):
             join_processes(place)
             finished = run(config, stop)
-    except (UserError, NotFiniteError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         leave_at_once(1)
     except KeyboardInterrupt:

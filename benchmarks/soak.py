@@ -3,9 +3,9 @@
 python -m benchmarks.soak [--minutes 30] [--every 60] [--seed 0] [--output FOLDER]
 
 Both train a small model on photographs at the same time. About once a minute the one is sent a
-signal, and started anew with the same command. At the end every array of its last checkpoint must
-be, bit for bit, that of the other at this step, and every line of its log that of the other's.
-Linux only.
+signal, and started anew with the same command. After the last signal it goes on to a checkpoint
+that both have; every array of it must be, bit for bit, that of the other, and every line of its log
+that of the other's. Linux only.
 """
 
 import json
@@ -26,10 +26,11 @@ import orbax.checkpoint as ocp
 import tyro
 
 ROOT = Path(__file__).parent.parent
+SAVED_EVERY = 20  # steps
 SETTINGS = (
     "--generator.width 8 --discriminator.width 8 --data.size 64 64 --data.workers 1 "
     "--train.batch-size 2 --train.validation-images 4 --train.log-every 1 --train.image-every 50 "
-    "--train.checkpoint-every 20 --train.keep 1000000 --train.steps 1000000"
+    f"--train.checkpoint-every {SAVED_EVERY} --train.keep 1000000 --train.steps 1000000"
 )
 _CLOCKS = ("images_per_second", "seconds")  # what a log's lines say of time
 _LONGEST_END = 120  # seconds that a run may take to end after SIGTERM
@@ -164,19 +165,32 @@ def main(
         output: folder for both runs; a new temporary one without it.
     """
     folder = output or Path(tempfile.mkdtemp(prefix="soak-"))
-    rng = random.Random(seed)
     calm, disturbed = Run(folder / "calm"), Run(folder / "disturbed")
-    calm.start()
+    try:
+        lives = _disturb(calm, disturbed, minutes, every, random.Random(seed))
+        last = _go_on(calm, disturbed)
+    finally:
+        for run in (calm, disturbed):
+            if run.process and run.process.poll() is None:
+                run.process.kill()
+    _report(lives, calm, disturbed, last)
+
+
+def _disturb(
+    calm: Run, disturbed: Run, minutes: float, every: float, rng: random.Random
+) -> list[Life]:
+    """Runs both, of which one is signalled, for so many minutes."""
     lives: list[Life] = []
+    calm.start()
     begin = time.monotonic()
     while (left := 60 * minutes - (time.monotonic() - begin)) > 0:
         disturbed.memory.clear()
         disturbed.start()
-        lasting = rng.uniform(0.4, 1.6) * every
-        kind = signal.SIGTERM if lasting > left else rng.choice([signal.SIGTERM, signal.SIGKILL])
-        for _ in range(round(min(lasting, left) / 0.5)):
+        lasting = min(left, rng.uniform(0.4, 1.6) * every)
+        for _ in range(round(lasting / 0.5)):
             disturbed.watch(0.25)
             calm.watch(0.25)
+        kind = rng.choice([signal.SIGTERM, signal.SIGKILL])
         life = disturbed.end(kind)
         # A run that hasn't begun to listen ends by the signal itself.
         if life.status not in (128 + signal.SIGTERM, -kind):
@@ -188,12 +202,19 @@ def main(
             f"{life.peak / 1024:.0f} MiB; undisturbed at {calm.last_step:,}",
             flush=True,
         )
-    names = [path.name for path in (disturbed.workdir / "checkpoints").iterdir()]
-    last = max(int(name) for name in names if name.isdecimal())
-    while calm.last_step <= last:
-        calm.watch(1.0)
-    calm.end(signal.SIGTERM)
-    _report(lives, calm, disturbed, last)
+    return lives
+
+
+def _go_on(calm: Run, disturbed: Run) -> int:
+    """Lets both come to a checkpoint after the last signal, and end; returns its step."""
+    disturbed.start()
+    step = (disturbed.last_step // SAVED_EVERY + 1) * SAVED_EVERY
+    while not all((run.workdir / "checkpoints" / str(step)).exists() for run in (calm, disturbed)):
+        disturbed.watch(0.5)
+        calm.watch(0.5)
+    for run in (calm, disturbed):
+        run.end(signal.SIGTERM)
+    return step
 
 
 def _report(lives: list[Life], calm: Run, disturbed: Run, last: int) -> None:
@@ -218,7 +239,12 @@ def _report(lives: list[Life], calm: Run, disturbed: Run, last: int) -> None:
     log, other = (
         {s: line for s, line in run.log.items() if s <= last} for run in (disturbed, calm)
     )
-    steps = [step for step in sorted(log.keys() | other.keys()) if log.get(step) != other.get(step)]
+    # A run that is asked to stop at a step with validation leaves that out.
+    steps = [
+        step
+        for step in sorted(log.keys() | other.keys())
+        if not log.get(step) or not log[step].items() <= other.get(step, {}).items()
+    ]
     print(
         f"step {last:,}: {len(reference)} arrays, {len(different)} of them different; "
         f"{len(other):,} steps logged, {len(steps)} of them different"

@@ -16,6 +16,7 @@ from jax_inpaint.data.errors import DataError
 T = TypeVar("T")
 
 PATIENCE = 30.0  # seconds without data before a warning says so
+SUSPENDED = 5.0  # seconds by which a wait for one was too long if the whole process stood still
 _FAREWELL = 2.0  # seconds that threads are given to come to their end
 
 logger = logging.getLogger(__name__)
@@ -108,12 +109,15 @@ class _Crew(Generic[T]):
         return future
 
     def result(self, future: Future[T], timeout: float) -> T:
-        began, patience = time.monotonic(), PATIENCE
+        now = began = awake = time.monotonic()
+        patience = PATIENCE
         while not wait([future], timeout=1).done:
-            now = time.monotonic()
+            before, now = now, time.monotonic()
+            if now - before > SUSPENDED:
+                awake = now
             reads = [reader.reads for reader in self.readers if reader.reads is not None]
             what, since = min(reads, key=lambda read: read[1], default=("", now))
-            if now - since > timeout:
+            if now - max(since, awake) > timeout:
                 raise DataError(
                     f"{what}: reading it takes longer than data.timeout, {timeout:g} seconds; is "
                     "the disk, or the network, that it is on still there?"

@@ -82,8 +82,6 @@ class Checkpoints:
         """Deletes what wasn't finished and sets aside what is damaged; returns the latest step."""
         with writing(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-        for path in self._folder.glob(f"*{_UNFINISHED}*"):
-            _delete(path)
         damaged: dict[int, DamagedError] = {}
         for step in saved_steps(self._workdir):
             try:
@@ -96,6 +94,8 @@ class Checkpoints:
                 + "\n  ".join(map(str, damaged.values()))
                 + "\nPut back a copy of what is missing, or begin anew in another --workdir."
             )
+        for path in self._folder.glob(f"*{_UNFINISHED}*"):
+            _delete(path)
         latest = max(self._figures, default=_NO_STEP)
         for step, damage in damaged.items():
             aside = self._set_aside(step)

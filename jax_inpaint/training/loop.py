@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jax_inpaint.config import Config
+from jax_inpaint.errors import UserError
 from jax_inpaint.inference.sheets import explanation_pictures
 from jax_inpaint.processes import (
     LostProcessError,
@@ -30,8 +31,8 @@ from jax_inpaint.training.workdir import writing
 from jax_inpaint.weights import FILE_NAME, save_weights
 
 
-class NotFiniteError(RuntimeError):
-    """A loss or gradient became NaN or infinite."""
+class NotFiniteError(UserError):
+    """A loss, a gradient or what the generator makes of held-out images became NaN or infinite."""
 
 
 def train(

@@ -1,6 +1,7 @@
 """Held-out images with fixed masks: figures and pictures of a generator as it learns."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -12,6 +13,7 @@ import numpy as np
 
 from jax_inpaint.compilation import compile_for
 from jax_inpaint.config import Config
+from jax_inpaint.data.errors import DataError
 from jax_inpaint.data.sketches import sketches
 from jax_inpaint.data.stream import validation_images, validation_masks
 from jax_inpaint.images import from_uint8, to_uint8
@@ -23,6 +25,8 @@ from jax_inpaint.ops.flow import flow_to_color
 from jax_inpaint.processes import gather
 from jax_inpaint.training.state import Params
 
+_NOT_FINITE = "not_finite"  # images of which the generator makes something that isn't
+
 
 class Validation:
     """The same images and holes at every call, whatever the run's seed.
@@ -30,6 +34,9 @@ class Validation:
     Args:
         config: the experiment.
         share: which part of the work is this process's, and of how many.
+
+    Raises:
+        DataError: if images or masks can't be used, or no mask has a hole.
 
     Attributes:
         images: float32 (N, H, W, 3) in [-1, 1].
@@ -47,6 +54,12 @@ class Validation:
         else:
             self.masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))(
                 jax.random.key(0), count, height, width, config.masks
+            )
+        if not self.masks.any():
+            source = f" of {config.masks.folder}" if config.masks.kind == "folder" else ""
+            raise DataError(
+                f"none of the {count} masks{source} for held-out images has a hole; holes are "
+                "what is brighter than mid-grey: is there any, and isn't it 0 and 1 of 255?"
             )
         generator = config.generator.build()
 
@@ -89,12 +102,13 @@ class Validation:
 
         Returns:
             Those of :data:`~jax_inpaint.metrics.figures.PICTURE_FIGURES` that can be had, without
-            factors.
+            factors; NaN, all of them, if a composite isn't finite.
         """
-        totals = self._totals(
-            (batch, new, composites[batch]) for batch, new in self._batches(len(self.images))
+        return _values(
+            self._totals(
+                (batch, new, composites[batch]) for batch, new in self._batches(len(self.images))
+            )
         )
-        return {name: total.value for name, total in totals.items() if total.count + total.infinite}
 
     def __call__(self, variables: Params) -> dict[str, float]:
         """:meth:`figures` of a generator's variables; the processes share the batches."""
@@ -104,22 +118,25 @@ class Validation:
             for batch, new in islice(self._batches(len(self.images)), part, None, parts)
         )
         if parts > 1:
-            mine = [dataclasses.astuple(totals.get(name, Mean())) for name in PICTURE_FIGURES]
+            names = (*PICTURE_FIGURES, _NOT_FINITE)
+            mine = [dataclasses.astuple(totals.get(name, Mean())) for name in names]
             totals = {
                 name: sum((Mean(row[0], int(row[1]), int(row[2])) for row in rows), Mean())
-                for name, rows in zip(
-                    PICTURE_FIGURES, gather(np.array(mine)).swapaxes(0, 1), strict=True
-                )
+                for name, rows in zip(names, gather(np.array(mine)).swapaxes(0, 1), strict=True)
             }
-        return {name: total.value for name, total in totals.items() if total.count + total.infinite}
+        return _values(totals)
 
     def _totals(self, batches: Iterable[tuple[slice, slice, Any]]) -> dict[str, Mean]:
         """Sums of all figures over batches of (which images, which of them are new, composites)."""
         totals: dict[str, Mean] = {}
         for batch, new, composites in batches:
-            pair = from_uint8(jnp.asarray(to_uint8(np.asarray(composites)))), self.images[batch]
+            composites = np.asarray(composites)
+            finite = np.isfinite(composites)
+            rounded = to_uint8(np.where(finite, composites, 0))
+            pair = from_uint8(jnp.asarray(rounded)), self.images[batch]
             figures = dict(picture_figures(*pair, self.masks[batch]))
             figures |= {f"lpips_{name}": distance(*pair) for name, distance in self._lpips.items()}
+            figures[_NOT_FINITE] = np.float32(~finite.all((1, 2, 3)))
             for name, values in jax.device_get(figures).items():
                 totals[name] = totals.get(name, Mean()) + Mean.of(values[new])
         return totals
@@ -147,3 +164,13 @@ class Validation:
             rate = images.shape[1] // flow.shape[1]
             columns["offset flow"] = flow.repeat(rate, axis=1).repeat(rate, axis=2)
         return columns
+
+
+def _values(totals: dict[str, Mean]) -> dict[str, float]:
+    """The figures that can be had."""
+    broken = totals.pop(_NOT_FINITE).total > 0
+    return {
+        name: math.nan if broken else total.value
+        for name, total in totals.items()
+        if total.count + total.infinite
+    }

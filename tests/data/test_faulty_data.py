@@ -271,6 +271,34 @@ def test_a_slow_disk_only_takes_longer(pictures, monkeypatch, caplog):
     assert caplog.records[0].levelno == logging.WARNING
 
 
+SLEEPER = """
+import time
+from jax_inpaint.data.read_ahead import read_ahead, reading
+
+def read(number):
+    with reading("something"):
+        for _ in range(8):
+            time.sleep(0.5)
+    return number
+
+print("reads", flush=True)
+print(list(read_ahead(read, [7], 1, timeout=6.0)))
+"""
+
+
+@pytest.mark.slow
+def test_time_in_which_the_program_was_suspended_does_not_count():
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "reads\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate()[0] == "[7]\n"
+
+
 def take(config, count, batch_size):
     batches = training_batches(config, batch_size, seed=0)
     for _ in range(count):

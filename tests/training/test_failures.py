@@ -44,6 +44,22 @@ def test_last_words_are_said_after_a_kill_and_only_then():
         assert ("these are my last words" in errors) == kill, errors
 
 
+def test_a_program_ends_well_though_nobody_is_left_to_say_its_last_words():
+    script = """
+import os
+from pathlib import Path
+from jax_inpaint.processes import last_words
+with last_words("these are my last words"):
+    me = os.getpid()
+    child = Path(f"/proc/{me}/task/{me}/children").read_text()
+    os.kill(int(child), 9)
+    os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+print("done")
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
+
+
 def test_a_host_without_memory_is_told_what_lowers_it():
     script = """
 import resource

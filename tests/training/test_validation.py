@@ -1,10 +1,13 @@
 import dataclasses
 
+import cv2
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_inpaint.config import DataConfig, FeatureConfig, TrainConfig
+from jax_inpaint.config import DataConfig, FeatureConfig, MaskConfig, TrainConfig
+from jax_inpaint.data.errors import DataError
 from jax_inpaint.metrics.figures import picture_figures
 from jax_inpaint.metrics.lpips import load_lpips, lpips
 from jax_inpaint.torch_files import TensorFileError
@@ -56,6 +59,21 @@ def test_figures_are_perfect_for_the_photographs_themselves(validation):
     assert figures["hole_l1"] == 0
     assert figures["hole_psnr"] == float("inf")
     assert figures["hole_ssim"] == pytest.approx(1, abs=1e-5)
+
+
+def test_figures_of_what_is_not_finite_are_not_numbers(validation, variables):
+    last = jax.tree.map(lambda leaf: leaf.at[...].set(jnp.nan), variables)
+    assert all(np.isnan(value) for value in validation(last).values())
+    composites = np.array(validation.images)
+    composites[5, 3, 3, 0] = np.inf
+    assert np.isnan(validation.figures(composites)["hole_l1"])
+
+
+def test_masks_without_any_hole_are_refused(config, tmp_path):
+    cv2.imwrite(str(tmp_path / "labels.png"), np.eye(16, dtype=np.uint8))  # 0 and 1
+    masks = MaskConfig(kind="folder", folder=str(tmp_path))
+    with pytest.raises(DataError, match=f"none of the 6 masks of {tmp_path} .* has a hole"):
+        Validation(dataclasses.replace(config, masks=masks))
 
 
 def test_figures_do_not_see_known_pixels(validation):
