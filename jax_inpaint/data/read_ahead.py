@@ -16,7 +16,7 @@ from jax_inpaint.data.errors import DataError
 T = TypeVar("T")
 
 PATIENCE = 30.0  # seconds without data before a warning says so
-SUSPENDED = 5.0  # seconds by which a wait for one was too long if the whole process stood still
+_SUSPENDED = 5.0  # seconds between two looks at the clock if the whole process stood still
 _FAREWELL = 2.0  # seconds that threads are given to come to their end
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,26 @@ def reading(what: str) -> Iterator[None]:
         thread.reads = whole and (whole[0], time.monotonic())
 
 
+class Watch:
+    """Tells whoever looks about once a second how long something has taken.
+
+    Time in which the whole process was suspended doesn't count, nor that before it began to look.
+    """
+
+    def __init__(self) -> None:
+        self.now = self._awake = time.monotonic()
+
+    def look(self) -> None:
+        """Reads the clock."""
+        before, self.now = self.now, time.monotonic()
+        if self.now - before > _SUSPENDED:  # what is waited for stood still, too
+            self._awake = self.now
+
+    def passed(self, since: float) -> float:
+        """Seconds since then, by the monotonic clock."""
+        return self.now - max(since, self._awake)
+
+
 class _DismissedError(Exception):
     """Ends the work of a thread between two reads; nobody waits for its result."""
 
@@ -109,15 +129,14 @@ class _Crew(Generic[T]):
         return future
 
     def result(self, future: Future[T], timeout: float) -> T:
-        now = began = awake = time.monotonic()
-        patience = PATIENCE
+        watch, patience = Watch(), PATIENCE
+        began = watch.now
         while not wait([future], timeout=1).done:
-            before, now = now, time.monotonic()
-            if now - before > SUSPENDED:
-                awake = now
+            watch.look()
+            now = watch.now
             reads = [reader.reads for reader in self.readers if reader.reads is not None]
             what, since = min(reads, key=lambda read: read[1], default=("", now))
-            if now - max(since, awake) > timeout:
+            if watch.passed(since) > timeout:
                 raise DataError(
                     f"{what}: reading it takes longer than data.timeout, {timeout:g} seconds; is "
                     "the disk, or the network, that it is on still there?"

@@ -17,7 +17,7 @@ from multiprocessing.util import Finalize
 import numpy as np
 
 from jax_inpaint.data.errors import DataError
-from jax_inpaint.data.read_ahead import SUSPENDED, read_ahead
+from jax_inpaint.data.read_ahead import Watch, read_ahead
 from jax_inpaint.errors import UserError
 
 Batch = dict[str, np.ndarray]
@@ -98,12 +98,10 @@ class _Worker:
         theirs.close()  # so that the end of the worker is the end of the connection
 
     def batch(self) -> Batch:
-        now = awake = time.monotonic()
+        watch = Watch()
         while not wait([self.connection], timeout=1):
-            before, now = now, time.monotonic()
-            if now - before > SUSPENDED:  # and workers with it, who need a moment
-                awake = now
-            if now - max(self.life.value, awake) > self.patience:
+            watch.look()
+            if watch.passed(self.life.value) > self.patience:
                 raise DataError(
                     f"a data worker (process {self.process.pid}) has shown no life for "
                     f"{self.patience:.0f} seconds. {self.advice}"
