@@ -18,6 +18,7 @@ from jax_inpaint.planning import (
     Program,
     Topology,
     compile_step,
+    described_batch,
     described_mesh,
     network_products,
     next_batch,
@@ -88,7 +89,7 @@ class Plan:
             f"{self.config}: {config.generator.architecture} in {config.generator.compute_dtype} "
             f"at {config.data.size[0]}x{config.data.size[1]}"
         )
-        yield (f"{topology.name}: {owners} x {batch} images {whose} = {batch * owners:,} in a step")
+        yield f"{topology.name}: {owners} x {batch} images {whose} = {batch * owners:,} in a step"
         if left_over and not self.batch_per_chip:
             yield f"(the config's batch of {config.train.batch_size} can't be shared evenly)"
         for setting in (config, *(other for _, other in others)):
@@ -134,19 +135,17 @@ class Plan:
             reason = "one chip's program doesn't say what several send one another"
         elif config.mesh.fsdp * config.mesh.spatial > 1:
             reason = "what mesh.fsdp and mesh.spatial send isn't only sums of gradients"
-        if reason:
-            return iter([f"more chips can't be simulated: {reason}"])
-        readers = config.data.threads * max(1, config.data.workers)
         utilization = self.utilization or program.estimated_utilization(chip)
         if utilization is None:
-            return iter(
-                ["the compiler estimates no cycles; --utilization would tell how it scales"]
-            )
+            reason = "the compiler estimates no cycles; --utilization would do"
+        if reason or utilization is None:
+            yield f"more chips can't be simulated: {reason}"
+            return
+        readers = config.data.threads * max(1, config.data.workers)
         assumed = Assumptions(readers, 2 * readers, utilization, reading=self.reading)
-        channels = 4 if config.masks.kind == "folder" else 3
-        image_bytes = channels * prod(config.data.size)
+        image_bytes = sum(prod(array.shape) for array in described_batch(config, 1).values())
         scales = [simulate(program, chip, chips, image_bytes, assumed) for chips in SIZES]
-        return report.about_scaling(scales, assumed, program, config, self.images)
+        yield from report.about_scaling(scales, assumed, program, config, self.images)
 
 
 def changed(config: Config, setting: str) -> Config:

@@ -4,7 +4,13 @@ libtpu, the TPUs' compiler, compiles the real training step for a described slic
 describe the slice, compile the step, read the compiled program, and tell what was found.
 """
 
-from jax_inpaint.planning.compilation import Program, TooLarge, compile_step, next_batch
+from jax_inpaint.planning.compilation import (
+    Program,
+    TooLarge,
+    compile_step,
+    described_batch,
+    next_batch,
+)
 from jax_inpaint.planning.layers import network_products
 from jax_inpaint.planning.scaling import SIZES, Assumptions, Scale, simulate
 from jax_inpaint.planning.topology import (
@@ -26,6 +32,7 @@ __all__ = [
     "TooLarge",
     "Topology",
     "compile_step",
+    "described_batch",
     "described_mesh",
     "network_products",
     "next_batch",

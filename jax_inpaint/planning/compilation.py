@@ -102,17 +102,20 @@ def compile_step(config: Config, mesh: Mesh, batch_size: int) -> Program | TooLa
 
 def described_arguments(config: Config, batch_size: int) -> tuple[Any, Any, Any]:
     """Shapes of a step's arguments: state, batch, and parameters of feature networks."""
-    state = describe_state(config)
-    names = {"image": 3} | ({"mask": 1} if config.masks.kind == "folder" else {})
-    shape = (batch_size, *config.data.size)
-    batch = {name: jax.ShapeDtypeStruct((*shape, c), jnp.uint8) for name, c in names.items()}
     features = {
         network: jax.eval_shape(
             lambda key, network=network: random_feature_params(network, key), jax.random.key(0)
         )
         for network in feature_layers(config.objective.terms)
     }
-    return state, batch, features
+    return describe_state(config), described_batch(config, batch_size), features
+
+
+def described_batch(config: Config, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of what a host hands to its chips."""
+    names = {"image": 3} | ({"mask": 1} if config.masks.kind == "folder" else {})
+    shape = (batch_size, *config.data.size)
+    return {name: jax.ShapeDtypeStruct((*shape, c), jnp.uint8) for name, c in names.items()}
 
 
 def next_batch(tried: Sequence[Program | TooLarge], available: int, parts: int = 1) -> int | None:

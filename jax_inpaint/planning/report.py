@@ -52,10 +52,8 @@ def about_memory(program: Program, chip: Chip) -> Iterator[str]:
     yield from table(rows, left=(0, 2))
 
 
-def about_batches(
-    tried: Sequence[Program | TooLarge], chip: Chip, whose: str = "a chip"
-) -> Iterator[str]:
-    """The batches that were compiled, and the largest that fits."""
+def about_batches(tried: Sequence[Program | TooLarge], chip: Chip, whose: str) -> Iterator[str]:
+    """The batches that were compiled, and the largest that fits; ``whose``: such as "a chip"."""
     yield f"images {whose}: what was tried"
     rows = [("", "memory", "cycles an image")]
     for program in sorted(tried, key=lambda program: program.batch):
