@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from jax_inpaint.config import ConfigError, DataConfig, MaskConfig
+from jax_inpaint.data.errors import DataError
 from jax_inpaint.data.mask_files import MaskFiles, training_mask
 from jax_inpaint.data.read_ahead import read_ahead, read_within
 from jax_inpaint.data.sources import ReadableImages, open_source
@@ -115,6 +116,9 @@ def validation_masks(
 
     Always the same ones, from all over the folder; where it has fewer than ``count``, several
     times. ``config`` says how they are read, not which.
+
+    Raises:
+        DataError: if the folder or too many of its masks can't be read, or none has a hole.
     """
     config = config or DataConfig()
     files = _open_masks(folder, config)
@@ -123,7 +127,13 @@ def validation_masks(
     def mask(number: int) -> np.ndarray:
         return training_mask(files[int(order[number % len(files)])], size)
 
-    return np.stack([*read_ahead(mask, range(count), config.threads, config.timeout)])
+    masks = np.stack([*read_ahead(mask, range(count), config.threads, config.timeout)])
+    if not masks.any():
+        raise DataError(
+            f"none of {count} masks of {folder} has a hole; holes are what is brighter than "
+            "mid-grey: is there any, and isn't it 0 and 1 of 255?"
+        )
+    return masks
 
 
 def training_example(

@@ -72,7 +72,7 @@ def test_figures_of_what_is_not_finite_are_not_numbers(validation, variables):
 def test_masks_without_any_hole_are_refused(config, tmp_path):
     cv2.imwrite(str(tmp_path / "labels.png"), np.eye(16, dtype=np.uint8))  # 0 and 1
     masks = MaskConfig(kind="folder", folder=str(tmp_path))
-    with pytest.raises(DataError, match=f"none of the 6 masks of {tmp_path} .* has a hole"):
+    with pytest.raises(DataError, match=f"none of 6 masks of {tmp_path} has a hole"):
         Validation(dataclasses.replace(config, masks=masks))
 
 
