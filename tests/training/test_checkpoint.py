@@ -168,11 +168,14 @@ def test_if_no_checkpoint_is_whole_a_run_does_not_begin_anew(copy, caplog):
     paths = [kinds_of_files(copy / "checkpoints" / step)["chunk"] for step in "369"]
     for path in paths:
         flip_a_bit(path)
+    unfinished = copy / "checkpoints" / "12.unfinished"
+    unfinished.mkdir()
     for _ in range(2):  # it isn't forgotten either
         with pytest.raises(WorkdirError, match="none of the saved checkpoints is whole") as error:
             Checkpoints(copy, keep=10)
         assert all(f"{path} is damaged" in str(error.value) for path in paths)
     assert saved_steps(copy) == [3, 6, 9]
+    assert unfinished.is_dir()
     assert not caplog.messages
 
 
