@@ -9,18 +9,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from benchmarks.soak import saved_state
-from jax_inpaint import processes
 from jax_inpaint.config import ConfigError
-from jax_inpaint.processes import Place, parse_place
+from jax_inpaint.processes import (
+    LostProcessError,
+    Place,
+    joining,
+    noticing_lost_processes,
+    parse_place,
+)
 from jax_inpaint.training.workdir import NotWrittenError
 from tests.training.runs import lines_of, unfinished, wait_for_step
 
 STEPS = 6
 LAYOUTS = [(1, 1), (1, 4), (2, 2), (4, 1)]  # processes x devices of each
+SLOW_LAYOUTS = [pytest.param(layout, marks=pytest.mark.slow) for layout in LAYOUTS[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +100,7 @@ def assert_agreement(workdir: Path, expected: Path, first: int = 0) -> None:
     assert np.quantile(np.concatenate(differences), 0.9) < 1e-4
 
 
-@pytest.mark.parametrize(
-    "layout", [(2, 2), *(pytest.param(x, marks=pytest.mark.slow) for x in ((1, 4), (4, 1)))]
-)
+@pytest.mark.parametrize("layout", [(2, 1), *SLOW_LAYOUTS])
 def test_processes_and_devices_learn_what_one_learns(trained, layout):
     assert_agreement(trained(layout), trained((1, 1)))
 
@@ -231,22 +236,22 @@ def test_places_are_told_by_flags_and_launchers(flags, environment, place):
 def test_pods_of_kubernetes_find_each_other_where_something_tells(
     monkeypatch, caplog, on_tpu, package, found, warned
 ):
-    monkeypatch.setattr(processes.cloud_tpu_init, "running_in_cloud_tpu_vm", on_tpu)
-    monkeypatch.setattr(processes, "find_spec", lambda name: package or None)
+    monkeypatch.setattr(joining.cloud_tpu_init, "running_in_cloud_tpu_vm", on_tpu)
+    monkeypatch.setattr(joining, "find_spec", lambda name: package or None)
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
-    assert processes.has_launcher() == found
+    assert joining.has_launcher() == found
     assert ("runs alone" in caplog.text) == warned
 
 
 def test_only_what_collectives_say_is_taken_for_a_lost_process(monkeypatch):
-    monkeypatch.setattr(processes.jax, "process_count", lambda: 2)
-    with pytest.raises(ConfigError), processes.noticing_lost_processes("it"):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ConfigError), noticing_lost_processes("it"):
         raise ConfigError("photographs/GreatBarrierReef.jpg can't be read")
-    with pytest.raises(processes.LostProcessError), processes.noticing_lost_processes("it"):
+    with pytest.raises(LostProcessError), noticing_lost_processes("it"):
         raise NotWrittenError("can't be saved") from RuntimeError("Barrier timed out")
-    with pytest.raises(processes.LostProcessError), processes.noticing_lost_processes("it"):
+    with pytest.raises(LostProcessError), noticing_lost_processes("it"):
         raise ValueError("Gloo AllReduce failed")
 
 
