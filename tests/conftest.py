@@ -1,7 +1,8 @@
 """Tests run on eight virtual CPU devices, so that data parallelism is tested everywhere.
 
 Programs are compiled without costly optimisations: they run once or twice, and compiling them is
-what tests spend their time on.
+what tests spend their time on. What several tests compile is kept until the tests have ended; the
+cache of whoever runs them is left alone.
 """
 
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 QUICK_COMPILE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_COMPILATION_CACHE_DIR"] = ""  # leaves the cache of whoever runs the tests alone
+_compiled = TemporaryDirectory(prefix="jax_inpaint_tests_")  # each of pytest-xdist's has its own
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 os.environ["XLA_FLAGS"] = f"{QUICK_COMPILE} --xla_force_host_platform_device_count=8"
 
 
@@ -27,14 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def program_environment(tmp_path_factory) -> dict[str, str]:
-    """Environment for programs under test: one device, and compiled programs shared among them."""
-    cache = tmp_path_factory.mktemp("compiled")
+    """Environment for programs under test: one device, and compiled programs shared among them.
+
+    They find no PyTorch and no TensorFlow, which they never need, and which packages that look for
+    them take seconds to import.
+    """
+    cache = tmp_path_factory.mktemp("compiled")  # theirs alone: some are killed while they write
+    modules = tmp_path_factory.mktemp("modules")
+    for name in ("torch", "tensorflow"):
+        (modules / f"{name}.py").write_text("raise ImportError('not for programs under test')\n")
     return {
         **os.environ,
         "XLA_FLAGS": QUICK_COMPILE,
         "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
         "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        "PYTHONPATH": f"{modules}{os.pathsep}{ROOT}",
         "PYTHONUNBUFFERED": "1",
     }
 

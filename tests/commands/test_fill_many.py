@@ -330,7 +330,7 @@ def test_a_stopped_folder_goes_on(tmp_path, weights, program_environment, stop):
     save(tmp_path / "mask.png", hole((60, 80)))
     command = [sys.executable, "-m", "jax_inpaint.cli", "fill", "in", "mask.png", "-o", "out"]
     command += ["--weights", str(weights)]
-    settings = {"cwd": tmp_path, "env": program_environment | {"PYTHONPATH": str(Path.cwd())}}
+    settings = {"cwd": tmp_path, "env": program_environment}
     process = subprocess.Popen(command, **settings, text=True, stdout=subprocess.PIPE)
     while not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir()):
         assert process.poll() is None
