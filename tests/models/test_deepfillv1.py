@@ -67,7 +67,7 @@ def published(params, image, mask):
     dilated = run(x, DILATED, fine)
     small = downsample_nearest(mask, mask.shape[1] // 4, mask.shape[2] // 4)
     features = jnp.asarray(from_torch(run(x, BEFORE, fine)))
-    attended = to_torch(contextual_attention(features, features, small)[0])
+    attended = to_torch(jax.jit(contextual_attention)(features, features, small)[0])
     merged = run(torch.cat([dilated, run(attended, AFTER, fine)], 1), MERGED, fine)
     return from_torch(first), from_torch(to_picture(merged, fine["allconv17"]))
 

@@ -52,13 +52,13 @@ def filled():
     model = DeepFillV2(width=4)
     image = jax.random.uniform(jax.random.key(1), (2, 32, 48, 3), minval=-1, maxval=1)
     mask = jnp.zeros((2, 32, 48, 1)).at[0, 8:20, 8:30].set(1).at[1, 16:, 24:].set(1)
-    params = model.init(jax.random.key(0), image, mask)
+    params = jax.jit(model.init)(jax.random.key(0), image, mask)
     return model, params, image, mask
 
 
 def test_outputs_and_their_ranges(filled):
     model, params, image, mask = filled
-    outputs = model.apply(params, image, mask)
+    outputs = jax.jit(model.apply)(params, image, mask)
     assert outputs.keys() == {"coarse", "refined", "composite", "offset_flow"}
     for name in ("coarse", "refined", "composite"):
         assert outputs[name].shape == image.shape
@@ -69,23 +69,24 @@ def test_outputs_and_their_ranges(filled):
 
 def test_known_pixels_of_the_composite_are_bit_identical(filled):
     model, params, image, mask = filled
-    composite = np.asarray(model.apply(params, image, mask)["composite"])
+    composite = np.asarray(jax.jit(model.apply)(params, image, mask)["composite"])
     known = np.broadcast_to(np.asarray(mask) == 0, composite.shape)
     np.testing.assert_array_equal(composite[known], np.asarray(image)[known])
 
 
 def test_pixels_in_the_hole_are_not_looked_at(filled):
     model, params, image, mask = filled
-    outputs = model.apply(params, image, mask)
-    others = model.apply(params, jnp.where(mask > 0, 0.7, image), mask)
+    fill = jax.jit(model.apply)
+    outputs = fill(params, image, mask)
+    others = fill(params, jnp.where(mask > 0, 0.7, image), mask)
     for name, value in outputs.items():
         np.testing.assert_array_equal(value, others[name])
 
 
 def test_each_image_has_its_own_mask(filled):
     model, params, image, mask = filled
-    together = model.apply(params, image, mask)["refined"]
-    alone = model.apply(params, image[1:], mask[1:])["refined"]
+    together = jax.jit(model.apply)(params, image, mask)["refined"]
+    alone = jax.jit(model.apply)(params, image[1:], mask[1:])["refined"]
     np.testing.assert_allclose(together[1:], alone, atol=1e-5)
 
 
@@ -112,12 +113,12 @@ def test_refinement_trains_the_coarse_stage_too(filled):
 def test_bfloat16_keeps_float32_parameters_and_is_close(filled):
     model, params, image, mask = filled
     half = DeepFillV2(width=4, dtype=jnp.bfloat16)
-    half_params = half.init(jax.random.key(0), image, mask)
+    half_params = jax.jit(half.init)(jax.random.key(0), image, mask)
     assert {leaf.dtype for leaf in jax.tree.leaves(half_params)} == {jnp.dtype("float32")}
     # Larger kernels: at the official start the whole output is too small to compare.
     scaled = jax.tree.map(lambda leaf: 3.0 * leaf, params)
-    exact = model.apply(scaled, image, mask)["refined"]
-    rounded = half.apply(scaled, image, mask)["refined"]
+    exact = jax.jit(model.apply)(scaled, image, mask)["refined"]
+    rounded = jax.jit(half.apply)(scaled, image, mask)["refined"]
     assert rounded.dtype == jnp.float32
     assert np.std(exact) > 0.1
     assert np.abs(rounded - exact).mean() < 0.1 * np.std(exact)
@@ -127,10 +128,11 @@ def test_sketch_steers_only_the_hole(filled):
     _, _, image, mask = filled
     model = DeepFillV2(width=4, sketch=True)
     nothing = jnp.zeros_like(mask)
-    params = model.init(jax.random.key(0), image, mask, nothing)
-    plain = model.apply(params, image, mask, nothing)["coarse"]
-    outside = model.apply(params, image, mask, 1 - mask)["coarse"]
-    inside = model.apply(params, image, mask, mask)["coarse"]
+    params = jax.jit(model.init)(jax.random.key(0), image, mask, nothing)
+    fill = jax.jit(model.apply)
+    plain = fill(params, image, mask, nothing)["coarse"]
+    outside = fill(params, image, mask, 1 - mask)["coarse"]
+    inside = fill(params, image, mask, mask)["coarse"]
     np.testing.assert_array_equal(plain, outside)
     assert np.abs(plain - inside).max() > 0
 

@@ -7,6 +7,8 @@ import pytest
 
 from jax_inpaint.ops.attention import contextual_attention, fuse_scores
 
+attend = jax.jit(contextual_attention, static_argnames=("softmax_scale", "fuse"))
+
 
 def sampled(size: int) -> list[int]:
     """Positions of nearest sampling by two, corners aligned."""
@@ -104,7 +106,7 @@ def example(batch=2, height=8, width=12, channels=3, seed=0):
 @pytest.mark.parametrize("size", [(8, 12), (12, 8), (6, 6)])
 def test_equals_the_definition_with_another_mask_for_every_image(fuse, size):
     f, b, mask = example(height=size[0], width=size[1])
-    attended, offsets = jax.jit(contextual_attention, static_argnames="fuse")(f, b, mask, fuse=fuse)
+    attended, offsets = attend(f, b, mask, fuse=fuse)
     for i in range(len(f)):
         expected, flow = attend_by_loop(*(np.asarray(x[i]) for x in (f, b, mask)), fuse)
         np.testing.assert_allclose(attended[i], expected, atol=2e-5)
@@ -113,8 +115,8 @@ def test_equals_the_definition_with_another_mask_for_every_image(fuse, size):
 
 def test_an_image_is_not_influenced_by_its_neighbours_in_the_batch():
     f, b, mask = example()
-    together, _ = contextual_attention(f, b, mask)
-    alone, _ = contextual_attention(f[1:], b[1:], mask[1:])
+    together, _ = attend(f, b, mask)
+    alone, _ = attend(f[1:], b[1:], mask[1:])
     np.testing.assert_allclose(together[1:], alone, atol=1e-6)
 
 
@@ -128,17 +130,17 @@ def test_fusing_equals_two_convolutions_with_an_identity_kernel():
 def test_a_full_mask_gives_zeros_and_finite_gradients():
     f, b, mask = example()
     mask = jnp.ones_like(mask)
-    attended, offsets = contextual_attention(f, b, mask)
+    attended, offsets = attend(f, b, mask)
     np.testing.assert_array_equal(attended, 0)
     np.testing.assert_array_equal(offsets, 0)
-    gradient = jax.grad(lambda f: contextual_attention(f, f, mask)[0].sum())(jnp.asarray(f))
+    gradient = jax.grad(lambda f: attend(f, f, mask)[0].sum())(jnp.asarray(f))
     assert np.isfinite(gradient).all()
 
 
 def test_zero_features_have_finite_gradients():
     _, _, mask = example()
     zeros = jnp.zeros((2, 8, 12, 3))
-    gradient = jax.grad(lambda x: contextual_attention(x, x, mask)[0].sum())(zeros)
+    gradient = jax.grad(lambda x: attend(x, x, mask)[0].sum())(zeros)
     assert np.isfinite(gradient).all()
 
 
@@ -147,9 +149,9 @@ def test_features_of_patches_that_touch_the_hole_are_not_pasted():
     # matched at, so no value from beyond that may reach the output, whatever it is.
     f, b, _ = example(height=16, width=16)
     mask = jnp.zeros((2, 16, 16, 1)).at[:, :, 8:].set(1)
-    attended, offsets = contextual_attention(f, b, mask)
-    other, _ = contextual_attention(f, b.at[:, :, 8:].set(1e3), mask, fuse=False)
-    unfused, _ = contextual_attention(f, b, mask, fuse=False)
+    attended, offsets = attend(f, b, mask)
+    other, _ = attend(f, b.at[:, :, 8:].set(1e3), mask, fuse=False)
+    unfused, _ = attend(f, b, mask, fuse=False)
     np.testing.assert_allclose(other, unfused, atol=1e-5)
     columns = offsets[..., 1] + np.arange(8)
     assert columns.max() < 4
@@ -158,10 +160,8 @@ def test_features_of_patches_that_touch_the_hole_are_not_pasted():
 
 def test_bfloat16_features_give_bfloat16_close_to_float32():
     f, b, mask = example()
-    exact, _ = contextual_attention(f, b, mask, softmax_scale=1.0)
-    rounded, _ = contextual_attention(
-        f.astype(jnp.bfloat16), b.astype(jnp.bfloat16), mask, softmax_scale=1.0
-    )
+    exact, _ = attend(f, b, mask, softmax_scale=1.0)
+    rounded, _ = attend(f.astype(jnp.bfloat16), b.astype(jnp.bfloat16), mask, softmax_scale=1.0)
     assert rounded.dtype == jnp.bfloat16
     np.testing.assert_allclose(rounded.astype(np.float32), exact, atol=0.1)
 

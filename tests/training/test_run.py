@@ -150,6 +150,7 @@ def wait_for_save(process, workdir: Path) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 def test_a_finished_run_started_again_goes_on_only_if_asked_for_more(
     uninterrupted, run_training, tmp_path
 ):

@@ -33,17 +33,20 @@ def stepped():
     return state, *run(CONFIG, state, images())
 
 
+drawn_masks = jax.jit(sample_masks, static_argnums=(1, 2, 3, 4))
+
+
 def reference_losses(config, state, discriminator_params, spectral, batch):
     """The losses of one step, written out from the definitions."""
     image = from_uint8(batch)
     key = random_key(config.train.seed, state.step, Purpose.MASKS)
-    mask = sample_masks(key, *batch.shape[:3], config.masks)
-    outputs = config.generator.build().apply({"params": state.generator}, image, mask)
-    normalized, _ = spectral_normalize(discriminator_params, spectral)
-    discriminator = config.discriminator.build(jnp.float32)
+    mask = drawn_masks(key, *batch.shape[:3], config.masks)
+    outputs = jax.jit(config.generator.build().apply)({"params": state.generator}, image, mask)
+    normalized, _ = jax.jit(spectral_normalize)(discriminator_params, spectral)
+    discriminate = jax.jit(config.discriminator.build(jnp.float32).apply)
 
     def logits(x):
-        (heads,) = discriminator.apply({"params": normalized}, x, mask)["logits"]
+        (heads,) = discriminate({"params": normalized}, x, mask)["logits"]
         return np.asarray(heads)
 
     real, fake = logits(image), logits(outputs["composite"])
@@ -71,7 +74,7 @@ def test_losses_are_those_of_the_definition(stepped):
 def test_generator_update_is_adam_on_the_gradient_of_the_whole_objective(stepped):
     before, after, _ = stepped
     image = from_uint8(images())
-    mask = sample_masks(
+    mask = drawn_masks(
         random_key(CONFIG.train.seed, before.step, Purpose.MASKS), 4, 32, 32, CONFIG.masks
     )
     normalized, _ = spectral_normalize(after.discriminator, after.spectral)
@@ -100,7 +103,7 @@ def test_generator_update_is_adam_on_the_gradient_of_the_whole_objective(stepped
 def test_discriminator_update_is_adam_on_the_gradient_of_its_own_loss_alone(stepped):
     before, after, _ = stepped
     image = from_uint8(images())
-    mask = sample_masks(
+    mask = drawn_masks(
         random_key(CONFIG.train.seed, before.step, Purpose.MASKS), 4, 32, 32, CONFIG.masks
     )
     outputs = CONFIG.generator.build().apply({"params": before.generator}, image, mask)
@@ -153,7 +156,7 @@ def test_steps_are_functions_of_state_and_images(stepped):
 
 def test_masks_differ_between_steps_and_seeds():
     keys = [random_key(seed, step, Purpose.MASKS) for seed in (0, 1) for step in (0, 1)]
-    masks = [np.asarray(sample_masks(key, 1, 32, 32)) for key in keys]
+    masks = [np.asarray(drawn_masks(key, 1, 32, 32)) for key in keys]
     assert len({mask.tobytes() for mask in masks}) == 4
 
 
