@@ -1,5 +1,7 @@
 """Contextual attention in tiles against the dense form."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,7 +95,7 @@ def test_tiles_of_a_map_too_large_for_one():
 def test_constant_features_take_the_first_patch_they_may():
     ones = jnp.ones((1, 8, 8, 2))
     mask = jnp.zeros((1, 8, 8, 1)).at[:, :3].set(1)
-    flows = [form(ones, ones, mask, fuse=False)[1] for form in FORMS]
+    flows = [jax.jit(partial(form, fuse=False))(ones, ones, mask)[1] for form in FORMS]
     np.testing.assert_array_equal(*flows)
 
 
@@ -101,10 +103,9 @@ def test_bfloat16_in_tiles_is_close_to_float32(use_tiles):
     use_tiles(2, 3)
     f, b, mask, _ = example(10, 14)
     rounded = [x.astype(jnp.bfloat16) for x in (f, b)]
-    exact, _ = contextual_attention(
-        *(x.astype(jnp.float32) for x in rounded), mask, softmax_scale=1.0
-    )
-    attended, _ = contextual_attention(*rounded, mask, softmax_scale=1.0)
+    attend = jax.jit(partial(contextual_attention, softmax_scale=1.0))
+    exact, _ = attend(*(x.astype(jnp.float32) for x in rounded), mask)
+    attended, _ = attend(*rounded, mask)
     assert attended.dtype == jnp.bfloat16
     np.testing.assert_allclose(attended.astype(np.float32), exact, atol=0.05)
 
@@ -146,7 +147,9 @@ def test_a_batch_split_over_devices_stays_split(use_tiles):
         program = jax.jit(function).lower(*arguments).compile()
         assert "all-" not in program.as_text()
         for one, other in zip(
-            jax.tree.leaves(program(*arguments)), jax.tree.leaves(function(f, b, mask)), strict=True
+            jax.tree.leaves(program(*arguments)),
+            jax.tree.leaves(jax.jit(function)(f, b, mask)),
+            strict=True,
         ):
             assert one.sharding.is_equivalent_to(split, one.ndim)
             np.testing.assert_allclose(one, other, atol=1e-4)
@@ -157,11 +160,13 @@ def test_mapped_over_devices_and_batches(use_tiles):
     f, b, mask, _ = example(10, 12, batch=8)
     mesh = Mesh(np.array(jax.devices()), ("data",))
     split = PartitionSpec("data")
-    expected = gradient(f, b, mask)
+    expected = jax.jit(gradient)(f, b, mask)
     mapped = jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split)
     np.testing.assert_allclose(jax.jit(mapped)(f, b, mask), expected, atol=1e-4)
     pairs = [x.reshape(4, 2, *x.shape[1:]) for x in (f, b, mask)]
-    np.testing.assert_allclose(jax.vmap(gradient)(*pairs).reshape(f.shape), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        jax.jit(jax.vmap(gradient))(*pairs).reshape(f.shape), expected, atol=1e-4
+    )
 
 
 def test_tiles_that_nothing_is_wanted_of_are_left_out(use_tiles):

@@ -63,7 +63,7 @@ def one_device():
     ("experiment", "parallel"),
     [
         pytest.param(config, "jit", marks=pytest.mark.slow),  # test_mesh.py has it on two
-        (config, "shard_map"),
+        pytest.param(config, "shard_map", marks=pytest.mark.slow),
         pytest.param(config, "pmap", marks=pytest.mark.slow),
         pytest.param(batch_norm, "jit", marks=pytest.mark.slow),
         pytest.param(batch_norm, "shard_map", marks=pytest.mark.slow),
